@@ -1,0 +1,46 @@
+"""Time and ids. Durations come from the monotonic clock, moments from one wall reading."""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from datetime import UTC, datetime
+
+
+def wall_us() -> int:
+    """Microseconds since 1970, UTC."""
+    return time.time_ns() // 1000
+
+
+def monotonic_us() -> int:
+    """Microseconds of the system-wide monotonic clock: comparable between processes of one boot."""
+    return time.monotonic_ns() // 1000
+
+
+def rfc3339(us: int) -> str:
+    """``1763000000000000`` → ``2025-11-13T02:13:20.000000Z``."""
+    return datetime.fromtimestamp(us // 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%S") + f".{us % 1_000_000:06d}Z"
+
+
+class CallIds:
+    """UUIDv7s (RFC 9562) that never decrease, also when the wall clock steps back.
+
+    48 bits of milliseconds, 12 bits of counter within the millisecond, 62 random bits.
+    """
+
+    def __init__(self) -> None:
+        self._last = 0
+
+    def next(self, now_us: int) -> bytes:
+        """The next id, 16 bytes, for a wall time in µs."""
+        stamp = max(now_us // 1000 << 12, self._last + 1)
+        self._last = stamp
+        random = int.from_bytes(os.urandom(8), "big") & (1 << 62) - 1
+        value = (stamp >> 12) << 80 | 7 << 76 | (stamp & 0xFFF) << 64 | 2 << 62 | random
+        return value.to_bytes(16, "big")
+
+
+def id_text(call_id: bytes) -> str:
+    """The id as people write it: ``0199…-…-7…``."""
+    return str(uuid.UUID(bytes=call_id))

@@ -1,0 +1,1 @@
+"""Wire formats: one file each, bytes in, values out, no I/O. ``table`` chooses between them."""

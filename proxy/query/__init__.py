@@ -1,0 +1,1 @@
+"""Fields, and the filters made of them. Parsing needs sqlglot and is imported only when used."""

@@ -1,0 +1,152 @@
+"""The store as its users see it: operations on calls. No SQL, no notion of an engine.
+
+One writer (ingest, or a command that holds the writer lock), many readers. Every write is a
+``Batch`` and is atomic: after ``write`` returns, all of it is durable; after a crash, all of it
+or nothing is there. Bodies are written before the rows that point at them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from ..query.tree import Filter
+from ..records import Call, Exchange
+
+
+class Position(Struct, frozen=True, kw_only=True):
+    """How far one journal has been stored."""
+
+    journal: str
+    low_seq: int  #: no frame below this one is needed any more
+    read_seq: int  #: gaps are counted up to here
+    calls_lost: int = 0  #: calls that the worker could not record, by its own count
+
+
+class Gap(Struct, frozen=True, kw_only=True):
+    """Records that are missing from a journal."""
+
+    journal: str
+    first_seq: int
+    records: int
+    reason: str  #: ``damaged`` (bytes on disk were bad) or ``lost`` (they were never written)
+    noticed_at_us: int
+
+
+class StoredCall(Struct, frozen=True, kw_only=True):
+    """A call to write. ``exchange`` is None for a call that is still running."""
+
+    call: Call
+    exchange: Exchange | None = None
+    journal: str | None = None
+    seq: int | None = None  #: of the frame that ended it: with ``journal``, the key that makes writing idempotent
+
+
+class Batch(Struct, frozen=True, kw_only=True):
+    """What one commit brings."""
+
+    calls: Sequence[StoredCall] = ()
+    positions: Sequence[Position] = ()
+    gaps: Sequence[Gap] = ()
+    finished_journals: Sequence[str] = ()  #: read to their end, owner gone: their positions may go
+
+
+class ReportRow(Struct, frozen=True, kw_only=True):
+    """One line of a report. Sums over unknown values are sums over the known ones."""
+
+    group: tuple[str | None, ...]
+    calls: int
+    errors: int
+    input_tokens: int
+    output_tokens: int
+    cached_tokens: int
+    reasoning_tokens: int
+    cost_nano_usd: int
+    calls_without_cost: int
+    latency_p50_us: int | None
+    latency_p95_us: int | None
+    latency_p99_us: int | None
+    ttft_p50_us: int | None
+    ttft_p95_us: int | None
+    ttft_p99_us: int | None
+
+
+class Stats(Struct, frozen=True, kw_only=True):
+    """Sizes, for ``status``."""
+
+    calls: int
+    running: int
+    gaps: int  #: records missing from journals
+    calls_lost: int
+    oldest_us: int | None
+    newest_us: int | None
+    bytes: dict[str, int]  #: file name → size
+
+
+class Reader(Protocol):
+    """What readers may ask. Every method sees one consistent moment."""
+
+    async def close(self) -> None: ...
+
+    async def latest_rev(self) -> int:
+        """The newest ``rev``; followers ask for what is above the one they have seen."""
+        ...
+
+    async def find(
+        self, where: Filter | None = None, *, after_rev: int | None = None, before: str | None = None, limit: int = 50
+    ) -> list[Call]:
+        """Calls that match: newest first; with ``after_rev``, those changed since, oldest change first.
+
+        ``before``: only calls older than this id (keyset paging).
+        """
+        ...
+
+    async def resolve(self, ref: str | None) -> str:
+        """The full id for an id, a unique prefix or suffix, ``-1`` (the last), ``-2``…; None is the last.
+
+        Raises ``CallNotFound``, which lists the candidates when several fit.
+        """
+        ...
+
+    async def call(self, call_id: str) -> Call:
+        """One row. Raises ``CallNotFound``."""
+        ...
+
+    async def exchange(self, call_id: str) -> Exchange | None:
+        """The raw bytes of a call; None while it runs, or when its bodies are gone."""
+        ...
+
+    async def report(self, by: Sequence[str], since_us: int | None = None, where: Filter | None = None) -> list[ReportRow]:
+        """Sums per group. ``by``: field names that the query table marks as groupable."""
+        ...
+
+    async def stats(self) -> Stats: ...
+
+
+class Store(Reader, Protocol):
+    """What the single writer may do besides."""
+
+    async def write(self, batch: Batch) -> None:
+        """Store a batch, durably and atomically. Calls already stored (same journal and seq) are skipped."""
+        ...
+
+    async def positions(self) -> dict[str, Position]:
+        """Where to go on reading, per journal."""
+        ...
+
+    async def stored_seqs(self, journal: str, from_seq: int) -> set[int]:
+        """End sequences of this journal that are stored already, at or above ``from_seq``."""
+        ...
+
+    async def interrupt_running(self, journals_alive: Sequence[str], at_us: int) -> int:
+        """Mark as interrupted the running calls whose journal no longer exists; how many there were."""
+        ...
+
+    async def verify(self) -> AsyncIterator[str]:
+        """Problems found, one sentence each, as they are found; none when all is well."""
+        ...
+
+
+JSON = dict[str, Any]
