@@ -7,7 +7,8 @@ The layers, highest first; imports go down only (``tests/test_tidy.py`` holds th
 3. ``store``                                     what is kept, and how it is asked for
 4. ``query`` · ``pricing`` · ``dialects`` · ``journal``
 5. ``wire``                                      bytes in, events out; no I/O
-6. ``config`` · ``clock`` · ``gauges`` · ``tasks`` · ``logs`` · ``errors`` · ``records``
+6. ``config`` · ``settings`` · ``sources`` · ``addresses`` · ``datadir`` · ``child`` · ``gauges`` ·
+   ``clock`` · ``tasks`` · ``logs`` · ``errors`` · ``records``
 
 Data flows one way: client ⇄ relay → journal → ingest → store → console and commands.
 A relay process knows the journal and nothing behind it, so that nothing behind it can

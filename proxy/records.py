@@ -12,10 +12,12 @@ durations since the call was accepted.
 from __future__ import annotations
 
 import enum
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct, field
+
+S = TypeVar("S", bound=Struct)
 
 
 class Header(Struct, frozen=True, array_like=True):
@@ -44,6 +46,7 @@ class Outcome(enum.StrEnum):
     CUT = "cut"  #: the upstream broke off after its answer had begun
     FAILED = "failed"  #: no answer from upstream: name, connection, TLS, timeout
     REFUSED = "refused"  #: llmtap answered by itself, nothing went upstream
+    STOPPED = "stopped"  #: llmtap was stopped and could wait no longer
 
 
 class Begin(Struct, frozen=True, array_like=True, kw_only=True):
@@ -149,6 +152,14 @@ class ToolCall(Struct, frozen=True, kw_only=True):
     arguments: str  #: the string as sent, valid JSON or not
 
 
+class Tool(Struct, frozen=True, kw_only=True):
+    """A tool that the model was offered."""
+
+    name: str | None
+    description: str | None = None
+    parameters: Any = None  #: JSON schema, or what a custom tool has in its place
+
+
 class Usage(Struct, frozen=True, kw_only=True):
     """Tokens in the OpenTelemetry GenAI sense: input includes cached, output includes reasoning."""
 
@@ -178,6 +189,7 @@ class Parsed(Struct, frozen=True, kw_only=True):
     model: str | None = None  #: as served
     system_prompt: str | None = None
     input: tuple[Message, ...] = ()
+    tools: tuple[Tool, ...] = ()
     output: str | None = None  #: text of the first choice
     choices: tuple[Choice, ...] = ()
     tool_calls: tuple[ToolCall, ...] = ()
@@ -191,8 +203,8 @@ class Parsed(Struct, frozen=True, kw_only=True):
     metadata: dict[str, str] = field(default_factory=dict)
     error_type: str | None = None
     error_message: str | None = None
-    terminal: bool = False  #: the answer says of itself that it is whole
-    first_content_offset: int | None = None  #: body offset just after the first content token's event
+    terminal: bool | None = False  #: the answer says of itself that it is whole; None: its format cannot say
+    first_content_offset: int | None = None  #: offset in the body as sent, just after the first content token's event
     notes: tuple[str, ...] = ()  #: what could not be understood
 
 
@@ -258,6 +270,9 @@ class Call(Struct, frozen=True, kw_only=True):
     rev: int = 0  #: grows with each insert and update; the store sets it
 
 
-def evolve(value: Any, **changes: Any) -> Any:
+Record = TypeVar("Record", bound=Struct)
+
+
+def evolve(value: Record, **changes: Any) -> Record:
     """A copy of a frozen record with some fields changed."""
     return msgspec.structs.replace(value, **changes)

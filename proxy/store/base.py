@@ -8,6 +8,7 @@ or nothing is there. Bodies are written before the rows that point at them.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, tzinfo
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -58,13 +59,13 @@ class ReportRow(Struct, frozen=True, kw_only=True):
 
     group: tuple[str | None, ...]
     calls: int
-    errors: int
+    errors: int  #: status error, truncated or interrupted
     input_tokens: int
     output_tokens: int
     cached_tokens: int
     reasoning_tokens: int
     cost_nano_usd: int
-    calls_without_cost: int
+    calls_without_cost: int  #: ended, but their cost is unknown
     latency_p50_us: int | None
     latency_p95_us: int | None
     latency_p99_us: int | None
@@ -88,7 +89,9 @@ class Stats(Struct, frozen=True, kw_only=True):
 class Reader(Protocol):
     """What readers may ask. Every method sees one consistent moment."""
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        """Let go of files and threads; an open store keeps the process alive."""
+        ...
 
     async def latest_rev(self) -> int:
         """The newest ``rev``; followers ask for what is above the one they have seen."""
@@ -115,25 +118,41 @@ class Reader(Protocol):
         ...
 
     async def exchange(self, call_id: str) -> Exchange | None:
-        """The raw bytes of a call; None while it runs, or when its bodies are gone."""
+        """The raw bytes of a call; None while it runs, or when its bodies are gone or damaged."""
         ...
 
-    async def report(self, by: Sequence[str], since_us: int | None = None, where: Filter | None = None) -> list[ReportRow]:
-        """Sums per group. ``by``: field names that the query table marks as groupable."""
+    async def report(
+        self, by: Sequence[str], since_us: int | None = None, where: Filter | None = None, zone: tzinfo = UTC
+    ) -> list[ReportRow]:
+        """Sums per group: spans of time in their order, then by falling cost.
+
+        ``by``: names out of ``query.fields.GROUPS``, none for one sum of all; ``zone`` says where
+        hours and days begin. Raises ``QueryError`` for other names.
+        """
         ...
 
-    async def stats(self) -> Stats: ...
+    async def stats(self) -> Stats:
+        """Counts and sizes."""
+        ...
+
+    async def positions(self) -> dict[str, Position]:
+        """How far each journal has been stored that is not finished: where to go on reading."""
+        ...
+
+    def verify(self) -> AsyncIterator[str]:
+        """Problems, one sentence each, as they are found; none when all is well."""
+        ...
 
 
 class Store(Reader, Protocol):
     """What the single writer may do besides."""
 
     async def write(self, batch: Batch) -> None:
-        """Store a batch, durably and atomically. Calls already stored (same journal and seq) are skipped."""
-        ...
+        """Store a batch, durably and atomically; in one batch, a call's first end counts.
 
-    async def positions(self) -> dict[str, Position]:
-        """Where to go on reading, per journal."""
+        Skipped are ends that are stored already (same journal and seq), and calls that have
+        ended already, unless what comes now is the first version with its ``exchange``.
+        """
         ...
 
     async def stored_seqs(self, journal: str, from_seq: int) -> set[int]:
@@ -142,10 +161,6 @@ class Store(Reader, Protocol):
 
     async def interrupt_running(self, journals_alive: Sequence[str], at_us: int) -> int:
         """Mark as interrupted the running calls whose journal no longer exists; how many there were."""
-        ...
-
-    async def verify(self) -> AsyncIterator[str]:
-        """Problems found, one sentence each, as they are found; none when all is well."""
         ...
 
 

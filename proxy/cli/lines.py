@@ -1,0 +1,128 @@
+"""A call as one line: id, time, status, model, duration, first token, tokens, cost, first words.
+
+On a terminal the line is as wide as the terminal, and the least of its columns give way so that
+some words are left. Elsewhere it is whole and carries the date.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from ..console import figures
+from ..records import Call, Status
+from .terminal import Terminal, fit, pad, printable, width
+
+_WORDS_MIN = 24  #: columns give way until so many are left for words
+_GIVING_WAY = ("first token", "time", "tokens")  #: in this order
+_ARROW = " → "
+
+STATUS_STYLES: dict[str, str] = {
+    Status.OK: "green",
+    Status.ERROR: "bold red",
+    Status.BLOCKED: "bold red",
+    Status.TRUNCATED: "yellow",
+    Status.INTERRUPTED: "yellow",
+    Status.CLIENT_CLOSED: "yellow",
+    Status.RUNNING: "cyan",
+}
+
+
+class Column(Struct, frozen=True):
+    """A cell of the line. Text longer than ``width`` stays whole unless ``cut``: figures are never cut."""
+
+    name: str
+    width: int
+    cell: Callable[[Call], str]
+    style: str = ""
+    right: bool = False
+    cut: bool = False
+
+
+def status_word(call: Call) -> str:
+    """``ok``, ``error 429``, ``running``…"""
+    shows_code = call.status == Status.ERROR and call.http_status is not None
+    return printable(f"{call.status} {call.http_status}" if shows_code else call.status)
+
+
+def _model(call: Call) -> str:
+    return printable(call.model or call.model_requested or call.path or figures.UNKNOWN)
+
+
+def _tokens(call: Call) -> str:
+    return figures.tokens(call.input_tokens, call.output_tokens, call.tokens_source)
+
+
+_TIME = Column("time", 8, lambda call: figures.clock_time(call.started_at_us), "dim")
+_DATE_TIME = Column("time", 19, lambda call: figures.date_time(call.started_at_us))
+_COLUMNS = (
+    Column("id", 8, lambda call: figures.short_id(call.id), "bold"),
+    _TIME,
+    Column("status", 9, status_word),
+    Column("model", 18, _model, cut=True),
+    Column("duration", 6, lambda call: figures.duration(call.latency_us), right=True),
+    Column("first token", 6, lambda call: figures.duration(call.ttft_us), "dim", right=True),
+    Column("tokens", 10, _tokens, right=True),
+    Column("cost", 9, lambda call: figures.cost(call.cost_nano_usd), right=True),
+)
+_COLUMNS_WITH_DATE = tuple(_DATE_TIME if column is _TIME else column for column in _COLUMNS)
+
+
+def call_line(call: Call, terminal: Terminal) -> str:
+    """One line, without its end."""
+    room = terminal.width
+    columns = _COLUMNS_WITH_DATE if room is None else _columns_for(room)
+    cells = [(column, _text(column, call)) for column in columns]
+    painted = " ".join(_painted(column, text, call, terminal) for column, text in cells)
+    used = sum(width(text) + 1 for _, text in cells)
+    words = _words(call, terminal, None if room is None else room - used)
+    return f"{painted} {words}" if words else painted.rstrip()
+
+
+def _columns_for(room: int) -> list[Column]:
+    columns = list(_COLUMNS)
+    for name in _GIVING_WAY:
+        if room - sum(column.width + 1 for column in columns) >= _WORDS_MIN:
+            break
+        columns = [column for column in columns if column.name != name]
+    return columns
+
+
+def _text(column: Column, call: Call) -> str:
+    text = column.cell(call)
+    return pad(fit(text, column.width) if column.cut else text, column.width, right=column.right)
+
+
+def _painted(column: Column, text: str, call: Call, terminal: Terminal) -> str:
+    if column.name == "status":
+        return terminal.paint(text, STATUS_STYLES.get(call.status, ""))
+    return terminal.paint(text, "dim" if text.strip() == figures.UNKNOWN else column.style)
+
+
+# --- the words -------------------------------------------------------------------------------
+
+
+def _words(call: Call, terminal: Terminal, room: int | None) -> str:
+    asked = printable(call.preview_input or "")
+    answered, style = _answer(call)
+    if not answered:
+        return asked if room is None else fit(asked, room)
+    if room is not None:
+        asked, answered = _share(asked, answered, room - (len(_ARROW) if asked else 0))
+    arrow = terminal.paint(_ARROW, "dim") if asked and answered else ""
+    return f"{asked}{arrow}{terminal.paint(answered, style)}"
+
+
+def _answer(call: Call) -> tuple[str, str]:
+    if call.status in (Status.OK, Status.RUNNING) or not (call.error_message or call.error_type):
+        return printable(call.preview_output or ""), ""
+    reason = ": ".join(part for part in (call.error_type, call.error_message) if part)
+    return printable(reason), "red" if call.status == Status.ERROR else "yellow"
+
+
+def _share(asked: str, answered: str, room: int) -> tuple[str, str]:
+    """Cut both to fit: the answer may take what the question leaves, the question at least a third."""
+    for_asked = max(room // 3, room - width(answered))
+    asked = fit(asked, for_asked)
+    return asked, fit(answered, room - width(asked))

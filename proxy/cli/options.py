@@ -1,0 +1,87 @@
+"""The options that every command takes, and how they become a ``Config``."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..config import Config, load
+from ..errors import QueryError
+
+Command = Callable[..., Any]
+
+
+def config_options(command: Command) -> Command:
+    """Add ``--config`` and ``--data-dir``; the command receives ``config_file`` and ``data_dir``, maybe None."""
+    for option in (
+        click.option(
+            "--data-dir",
+            metavar="DIR",
+            help="Where everything is kept. [env: LLMTAP_DATA_DIR; default: llmtap in the XDG data home]",
+        ),
+        click.option(
+            "--config",
+            "config_file",
+            type=click.Path(path_type=Path),
+            metavar="FILE",
+            help="Settings, in TOML. [env: LLMTAP_CONFIG; default: llmtap/config.toml in the XDG config home]",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def with_config(**flags: tuple[str, str]) -> Callable[[Command], Command]:
+    """Add the common options; the command receives the finished ``config`` in their place.
+
+    ``flags``: parameters of the command that override a setting, name → (section, setting); a
+    parameter that was not given must be None. They are used up: the command does not see them.
+    """
+
+    def decorate(command: Command) -> Command:
+        @config_options
+        @functools.wraps(command)
+        def configured(config_file: Path | None, data_dir: str | None, **rest: Any) -> Any:
+            given = {setting: rest.pop(name) for name, setting in flags.items()}
+            return command(config=configured_by(config_file, data_dir, given), **rest)
+
+        return configured
+
+    return decorate
+
+
+def configured_by(config_file: Path | None, data_dir: str | None, given: dict[tuple[str, str], Any]) -> Config:
+    """The settings, from file, environment and flags."""
+    return load(config_file, flags={("data", "dir"): data_dir, **given})
+
+
+def filter_option(command: Command) -> Command:
+    """Add ``--filter``; the command receives ``where``, a parsed filter or None."""
+    return click.option(
+        "--filter",
+        "where",
+        metavar="EXPR",
+        callback=lambda _ctx, _option, text: None if text is None else _filter(text),
+        help="Only calls that match, e.g. \"status != 'ok' and model = 'gpt-5'\".",
+    )(command)
+
+
+def _filter(text: str) -> Any:
+    from ..query.parse import parse_filter
+    from .zone import LocalZone
+
+    try:
+        return parse_filter(text, LocalZone())
+    except QueryError as error:
+        raise QueryError(f"--filter: {error}{_pointer(text, error.column)}", error.column) from None
+
+
+def _pointer(text: str, column: int | None) -> str:
+    """The filter with a mark below the mistake; nothing when it cannot be shown on one line."""
+    if column is None or "\n" in text or len(text) > 200:
+        return ""
+    return f"\n    {text}\n    {' ' * (column - 1)}^"

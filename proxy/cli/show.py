@@ -1,0 +1,106 @@
+"""``llmtap show``: one call, to read, for a program, or byte for byte."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+import click
+
+from ..config import Config
+from ..errors import CallNotFound
+from ..records import Call, Exchange
+from ..store.base import Reader
+from .conversation import conversation
+from .facts import facts
+from .options import with_config
+from .raw import Side, body, head, missing
+from .reading import how_to_begin, store_reader
+from .terminal import Terminal, printable
+
+
+class ReferenceCommand(click.Command):
+    """Takes ``-1`` for an argument, not for an option."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Set negative numbers apart, behind ``--``."""
+        if "--" in args:
+            return super().parse_args(ctx, args)
+        numbers = [arg for arg in args if arg[:1] == "-" and arg[1:].isdigit()]
+        return super().parse_args(ctx, [*(arg for arg in args if arg not in numbers), "--", *numbers])
+
+
+@click.command(cls=ReferenceCommand)
+@click.argument("ref", required=False)
+@click.option("--json", "as_json", is_flag=True, help="One line of JSON: every field, prompts and answers included.")
+@click.option(
+    "--raw", "side", type=click.Choice(["request", "response"]), help="The exact bytes of a body, nothing added."
+)
+@click.option(
+    "--head", "with_head", is_flag=True, help="Request or status line and headers; with --raw, before the body."
+)
+@with_config()
+def show(config: Config, ref: str | None, as_json: bool, side: Side | None, with_head: bool) -> int:
+    """One call: the last one, or the one that REF names.
+
+    REF is an id, a part of one that no other call begins or ends with, or -1 for the last, -2
+    for the one before it.
+    """
+    if as_json and (side or with_head):
+        raise click.UsageError("--json goes neither with --raw nor with --head")
+    return asyncio.run(_show(config, ref, as_json, side, with_head))
+
+
+async def _show(config: Config, ref: str | None, as_json: bool, side: Side | None, with_head: bool) -> int:
+    async with store_reader(config.data_dir) as reader:
+        if not await reader.latest_rev():
+            raise CallNotFound(how_to_begin(config))
+        call = await reader.call(await reader.resolve(ref))
+        if as_json:
+            return await _write_json(reader, call, config.ingest.body_bytes)
+        exchange = await reader.exchange(call.id)
+    if side:
+        return _write_raw(call, exchange, side, with_head)
+    if with_head:
+        return _write_heads(call, exchange)
+    return _write_readable(call, exchange, config.ingest.body_bytes)
+
+
+async def _write_json(reader: Reader, call: Call, body_bytes: int) -> int:
+    from ..console.documents import document, encoded
+
+    sys.stdout.buffer.write(encoded(await document(reader, call, body_bytes)) + b"\n")
+    return 0
+
+
+def _write_raw(call: Call, exchange: Exchange | None, side: Side, with_head: bool) -> int:
+    """Write what there is; what is missing is said on stderr and by the exit code."""
+    if exchange is not None:
+        sys.stdout.buffer.write((head(exchange, side) if with_head else b"") + body(exchange, side))
+        sys.stdout.buffer.flush()
+    reason = missing(call, exchange, side)
+    if reason:
+        print(f"llmtap: call {call.id} {reason}", file=sys.stderr)
+    return 1 if reason else 0
+
+
+def _write_heads(call: Call, exchange: Exchange | None) -> int:
+    if exchange is None:
+        return _write_raw(call, exchange, "request", with_head=True)
+    for side in ("request", "response"):
+        print(printable(head(exchange, side).decode("utf-8", "replace"), lines=True), end="")
+    return 0
+
+
+def _write_readable(call: Call, exchange: Exchange | None, body_bytes: int) -> int:
+    from ..dialects.table import parse
+
+    terminal = Terminal()
+    lines = list(facts(call, terminal))
+    if exchange is not None:
+        lines += conversation(parse(exchange, body_bytes), terminal)
+    gone = missing(call, exchange, "response")
+    if gone:
+        lines += ["", terminal.paint(f"(this call {gone})", "yellow")]
+    print("\n".join(lines))
+    return 0

@@ -1,0 +1,172 @@
+"""``llmtap status``: which processes run, how far ingest is behind, what is missing, what is kept.
+
+It reads gauges and the store and asks no process, so that a hung one is told apart from one
+that is slow to answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..clock import monotonic_us, rfc3339, wall_us
+from ..config import Config
+from ..console import figures
+from ..console.health import Process, look_at_all
+from ..errors import StoreError
+from ..store.base import Stats
+from .options import with_config
+from .reading import store_reader
+from .terminal import Terminal, printable
+
+_STATE_STYLES = {"up": "green", "waiting": "yellow", "hung": "bold red", "down": "bold red"}
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@with_config()
+def status(config: Config, as_json: bool) -> int:
+    """Processes, journal lag, gaps, rows and sizes. Exit code 1 when something is down."""
+    found = look(config)
+    print(json.dumps(found) if as_json else "\n".join(_lines(found, Terminal())))
+    return 0 if found["ok"] else 1
+
+
+def look(config: Config) -> dict[str, Any]:
+    """All there is to say, as JSON: times in RFC 3339, durations and sizes with their unit in the name."""
+    directory = config.data_dir
+    processes = look_at_all(directory, config.relay.workers)
+    stats, trouble = asyncio.run(_stats(directory))
+    relays = [process for process in processes if process.name.startswith("relay-")]
+    ingest = next(process for process in processes if process.name == "ingest")
+    return {
+        "ok": all(process.up for process in processes) and trouble is None,
+        "data_dir": str(directory),
+        "processes": [_process(process) for process in processes],
+        "journal": {
+            "bytes": _bytes_below(directory / "journal"),
+            "lag_bytes": ingest.vitals.get("journal_lag_bytes") if ingest.up else None,
+            "worst_write_ms": max((relay.vitals.get("journal_worst_write_us", 0) for relay in relays), default=0)
+            / 1000,
+            "slow": any(relay.up and relay.vitals.get("journal_slow") for relay in relays),
+            "quarantined": ingest.vitals.get("quarantined", 0),
+        },
+        "store": None if stats is None else _store(stats),
+        "trouble": trouble,
+    }
+
+
+async def _stats(directory: Path) -> tuple[Stats | None, str | None]:
+    try:
+        async with store_reader(directory) as reader:
+            return await reader.stats(), None
+    except StoreError as error:
+        return None, str(error)
+
+
+def _process(process: Process) -> dict[str, Any]:
+    vitals = process.vitals if process.state != "down" else {}
+    return {
+        "name": process.name,
+        "state": process.state,
+        "pid": vitals.get("pid"),
+        "up_s": (wall_us() - vitals["started_at_us"]) // 1_000_000 if vitals else None,
+        "port": vitals.get("port") or None,
+        **{name: vitals[name] for name in _COUNTERS.get(process.name.partition("-")[0], ()) if name in vitals},
+        **({"last_commit_s": _age_s(vitals["last_commit_us"])} if vitals and process.name == "ingest" else {}),
+    }
+
+
+_COUNTERS = {"relay": ("calls_accepted", "calls_running", "calls_lost"), "ingest": ("calls_stored",)}
+
+
+def _age_s(monotonic: int) -> float | None:
+    return round((monotonic_us() - monotonic) / 1_000_000, 1) if monotonic else None
+
+
+def _store(stats: Stats) -> dict[str, Any]:
+    return {
+        "calls": stats.calls,
+        "running": stats.running,
+        "gaps": stats.gaps,
+        "calls_lost": stats.calls_lost,
+        "oldest": rfc3339(stats.oldest_us) if stats.oldest_us is not None else None,
+        "newest": rfc3339(stats.newest_us) if stats.newest_us is not None else None,
+        "bytes": stats.bytes,
+    }
+
+
+def _bytes_below(directory: Path) -> int:
+    total = 0
+    for path in directory.rglob("*"):
+        try:
+            total += path.stat().st_size if path.is_file() else 0
+        except FileNotFoundError:  # ingested and removed meanwhile
+            continue
+    return total
+
+
+# --- for people ------------------------------------------------------------------------------
+
+
+def _lines(found: dict[str, Any], terminal: Terminal) -> Iterator[str]:
+    for process in found["processes"]:
+        state = terminal.paint(f"{process['state']:<8}", _STATE_STYLES[process["state"]])
+        yield f"{process['name']:<11} {state} {_process_facts(process)}".rstrip()
+    if all(process["state"] == "down" for process in found["processes"]):
+        yield terminal.paint("llmtap does not run; start it with: llmtap serve", "yellow")
+    yield ""
+    for name, text in (
+        ("journal", _journal_facts(found["journal"])),
+        ("store", found["trouble"] or _store_facts(found["store"])),
+        ("missing", _missing_facts(found["store"])),
+        ("data", found["data_dir"]),
+    ):
+        yield f"{terminal.paint(f'{name:<11}', 'dim')} {printable(text)}"
+    for name, size in (found["store"] or {"bytes": {}})["bytes"].items():
+        yield f"{'':<11} {figures.size(size):>8}  {printable(name)}"
+
+
+def _process_facts(process: dict[str, Any]) -> str:
+    facts = []
+    if process["pid"]:
+        facts.append(f"pid {process['pid']}, up {figures.duration(process['up_s'] * 1_000_000)}")
+    if process["port"]:
+        facts.append(f"port {process['port']}")
+    if "calls_accepted" in process:
+        lost = f", {process['calls_lost']:,} not recorded" if process["calls_lost"] else ""
+        facts.append(f"{process['calls_accepted']:,} calls, {process['calls_running']:,} running{lost}")
+    if "calls_stored" in process:
+        age = process["last_commit_s"]
+        last = "" if age is None else f", the last {figures.duration(round(age * 1_000_000))} ago"
+        facts.append(f"{process['calls_stored']:,} calls stored{last}")
+    return " · ".join(facts)
+
+
+def _journal_facts(journal: dict[str, Any]) -> str:
+    behind = "" if journal["lag_bytes"] is None else f"{figures.size(journal['lag_bytes'])} behind · "
+    slow = " (slow: writes are on a thread)" if journal["slow"] else ""
+    quarantined = f" · {journal['quarantined']:,} records in quarantine" if journal["quarantined"] else ""
+    worst = figures.duration(round(journal["worst_write_ms"] * 1000))
+    return f"{behind}{figures.size(journal['bytes'])} on disk · worst write {worst}{slow}{quarantined}"
+
+
+def _store_facts(store: dict[str, Any]) -> str:
+    if not store["calls"]:
+        return "nothing is recorded yet"
+    span = f" · {store['oldest'][:10]} to {store['newest'][:10]}" if store["oldest"] else ""
+    running = f", {store['running']:,} running" if store["running"] else ""
+    return f"{store['calls']:,} calls{running} · {figures.size(sum(store['bytes'].values()))}{span}"
+
+
+def _missing_facts(store: dict[str, Any] | None) -> str:
+    if store is None:
+        return "unknown"
+    if not (store["gaps"] or store["calls_lost"]):
+        return "nothing"
+    return f"{store['gaps']:,} journal records, {store['calls_lost']:,} calls that could not be recorded"

@@ -1,0 +1,70 @@
+"""``llmtap tail``: the last calls and those that come, one line each.
+
+Filters load sqlglot, bodies load the dialects; a plain tail loads neither and starts at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+import click
+
+from ..config import Config
+from ..query.tree import Filter
+from ..store.base import Reader
+from .follow import Follower
+from .live import JsonOutput, LiveOutput, PlainOutput
+from .options import filter_option, with_config
+from .reading import how_to_begin, store_reader
+from .terminal import Terminal
+
+POLL_S = 0.15  #: between two looks at the store: one read of a number each
+
+
+@click.command()
+@click.option(
+    "-n", "--lines", type=click.IntRange(0, 1_000_000), default=20, show_default=True, help="How many to begin with."
+)
+@click.option("--follow/--no-follow", default=True, help="Go on until stopped, or show the last calls and end.")
+@filter_option
+@click.option("--json", "as_json", is_flag=True, help="JSON Lines: every field, prompts and answers included.")
+@with_config()
+def tail(config: Config, lines: int, follow: bool, where: Filter | None, as_json: bool) -> None:
+    """Follow the calls, one line each.
+
+    A line shows: id, time, status, model, duration, time to first token, tokens in→out (~ when
+    estimated), cost, and the first words of prompt and answer. Calls that run are shown, and
+    shown again when they have ended.
+    """
+    asyncio.run(_tail(config, lines, follow, where, as_json))
+
+
+async def _tail(config: Config, lines: int, follow: bool, where: Filter | None, as_json: bool) -> None:
+    terminal = Terminal()
+    async with store_reader(config.data_dir) as reader:
+        if (terminal.interactive or not follow) and not await reader.latest_rev():
+            print(how_to_begin(config), file=sys.stderr)
+        follower = Follower(reader, where)
+        output = _output(reader, config, terminal, as_json, follow)
+        await output.show(await follower.last(lines))
+        while follow:
+            await asyncio.sleep(POLL_S)
+            await _show_changes(follower, output, where)
+
+
+def _output(
+    reader: Reader, config: Config, terminal: Terminal, as_json: bool, follow: bool
+) -> JsonOutput | LiveOutput | PlainOutput:
+    if as_json:
+        return JsonOutput(reader, config.ingest.body_bytes)
+    return LiveOutput(terminal) if terminal.steerable and follow else PlainOutput(terminal)
+
+
+async def _show_changes(
+    follower: Follower, output: JsonOutput | LiveOutput | PlainOutput, where: Filter | None
+) -> None:
+    calls = await follower.changes()
+    if where is not None and isinstance(output, LiveOutput):
+        output.forget(await follower.ended(output.running))
+    await output.show(calls)

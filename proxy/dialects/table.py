@@ -1,0 +1,81 @@
+"""Which dialect reads which call, and letting it. A new dialect is one file, one row here, one folder of cases."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from ..records import Exchange, Parsed, evolve
+from ..wire.encoding import Decoded, decode, encoded_offset
+from ..wire.headers import header_map
+from .base import Bodies, Dialect
+from .generic import Generic
+from .openai_chat import OpenAIChat
+
+
+class Row(Struct, frozen=True):
+    """A dialect, and the calls that it reads: every condition given must hold."""
+
+    dialect: Dialect
+    path: re.Pattern[str]  #: found in the path at the upstream, without query
+    header: str | None = None  #: lower-case name of a request header that must be there
+    upstream: str | None = None  #: name of the route's upstream
+
+    def reads(self, path: str, request_headers: Mapping[str, str], upstream: str) -> bool:
+        """Whether a call is this row's."""
+        return (
+            self.path.search(path) is not None
+            and (self.header is None or self.header in request_headers)
+            and (self.upstream is None or self.upstream == upstream)
+        )
+
+
+GENERIC = Generic()
+ROWS = (Row(OpenAIChat(), re.compile(r"/chat/completions/?$")),)
+
+
+def choose(path: str, request_headers: Mapping[str, str], upstream: str) -> Dialect:
+    """The dialect of the first row that fits, else the generic one."""
+    return next((row.dialect for row in ROWS if row.reads(path, request_headers, upstream)), GENERIC)
+
+
+def parse(exchange: Exchange, limit_bytes: int) -> Parsed:
+    """What a call means, as far as it can be told. Never raises on what a peer sent.
+
+    A body above ``limit_bytes``, or what it expands to above that, is left out with a note. A call
+    that asked for no log has no content: nothing is read from it.
+    """
+    begin, head = exchange.begin, exchange.head
+    if begin.no_log:
+        return Parsed()
+    asked, answered = header_map(begin.headers), header_map(head.headers if head else ())
+    request = _decoded("the request", exchange.request_body, asked, limit_bytes)
+    response = _decoded("the answer", exchange.response_body, answered, limit_bytes)
+    parsed = choose(begin.endpoint, asked, begin.upstream).parse(
+        Bodies(
+            path=begin.endpoint,
+            request=request.data,
+            response=response.data,
+            request_headers=asked,
+            response_headers=answered,
+            http_status=head.status if head else None,
+            notes=(*request.notes, *response.notes),
+        )
+    )
+    return evolve(
+        parsed, first_content_offset=_on_the_wire(parsed.first_content_offset, exchange.response_body, answered)
+    )
+
+
+def _decoded(what: str, body: bytes, headers: Mapping[str, str], limit_bytes: int) -> Decoded:
+    if len(body) > limit_bytes:
+        return Decoded(data=b"", notes=(f"{what} has {len(body)} bytes, too many to be read",), complete=False)
+    decoded = decode(body, headers.get("content-encoding", ""), limit_bytes)
+    return evolve(decoded, notes=tuple(f"{what}: {note}" for note in decoded.notes))
+
+
+def _on_the_wire(offset: int | None, body: bytes, headers: Mapping[str, str]) -> int | None:
+    """An offset in the decoded body, as one in the body that was read: the marks count in those."""
+    return None if offset is None else encoded_offset(body, headers.get("content-encoding", ""), offset)

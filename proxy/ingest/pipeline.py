@@ -1,0 +1,79 @@
+"""Running the stages over a call; a stage that fails costs its own findings, never the row.
+
+The raw exchange of such a call goes to quarantine (0600, expires), so that nothing is lost and a
+later version can be run over it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from pathlib import Path
+
+import msgspec
+
+from ..config import Ingest as Settings
+from ..records import Call, Exchange, Status, evolve
+from .stages import STAGES, STAGES_WITHOUT_CONTENT, Item, first_row
+
+log = logging.getLogger(__name__)
+_DAY_S = 86_400
+
+
+class Pipeline:
+    """From an exchange to its row."""
+
+    def __init__(self, settings: Settings, quarantine: Quarantine) -> None:
+        self._settings = settings
+        self._quarantine = quarantine
+
+    def run(self, exchange: Exchange) -> Call:
+        """The row of an ended call."""
+        item = Item(exchange=exchange, call=first_row(exchange), body_limit_bytes=self._settings.body_bytes)
+        for stage in STAGES_WITHOUT_CONTENT if exchange.begin.no_log else STAGES:
+            try:
+                item = stage(item)
+            except Exception:
+                log.exception("stage %s failed on call %s; its bytes are in quarantine", stage.__name__, item.call.id)
+                self._quarantine.keep(f"{item.call.id}.exchange", msgspec.msgpack.encode(exchange))
+                item = item.with_call(notes=(*item.call.notes, f"not understood: stage {stage.__name__} failed"))
+        if item.call.status == Status.RUNNING:
+            item = item.with_call(status=Status.INTERRUPTED if exchange.end is None else Status.ERROR)
+        return item.call
+
+    @staticmethod
+    def running(exchange: Exchange) -> Call:
+        """The row of a call that has not ended."""
+        return evolve(first_row(exchange), status=Status.RUNNING, request_bytes=None, response_bytes=None)
+
+
+class Quarantine:
+    """A folder of records that could not be processed, bounded by age and size."""
+
+    def __init__(self, directory: Path, days: int, most_bytes: int = 1 << 30) -> None:
+        self._directory = directory
+        self._days = days
+        self._most_bytes = most_bytes
+
+    def keep(self, name: str, data: bytes) -> None:
+        """Write a record for later; failing to is logged, no more."""
+        try:
+            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            fd = os.open(self._directory / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            with os.fdopen(fd, "wb") as file:
+                file.write(data)
+        except OSError as error:
+            log.error("quarantine cannot be written: %s", error)
+
+    def expire(self) -> int:
+        """Delete what is too old or, oldest first, too much; how many files are left."""
+        files = sorted((path.stat().st_mtime, path.stat().st_size, path) for path in self._directory.glob("*"))
+        room, kept = self._most_bytes, 0
+        for modified, size, path in reversed(files):
+            room -= size
+            if room < 0 or time.time() - modified > self._days * _DAY_S:
+                path.unlink(missing_ok=True)
+            else:
+                kept += 1
+        return kept

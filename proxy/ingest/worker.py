@@ -1,0 +1,173 @@
+"""The ingest process: reads journals, runs the pipeline, and is the store's only writer.
+
+One loop: read what ended, understand it, commit it, free what the commit covers. A store that
+cannot be written is waited for; journals hold what comes meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import logging
+import os
+from pathlib import Path
+
+from .. import child
+from ..child import Assignment, Vitals
+from ..clock import monotonic_us, wall_us
+from ..config import Config
+from ..errors import Busy, StoreError
+from ..records import Exchange
+from ..store.base import Batch, Store, StoredCall
+from ..store.sqlite.store import SqliteStore
+from .assembly import OpenCall
+from .journals import Due, Journals
+from .pipeline import Pipeline, Quarantine
+
+log = logging.getLogger(__name__)
+
+_NICE = 10  #: a catch-up burst shall not compete with relays
+_IDLE_S = 0.05
+_QUIET_S = 0.1  #: between looks when nothing has come for a while
+_QUIET_AFTER = 40
+_RETRY_S = (0.1, 0.5, 2.0, 5.0)
+_HOUSEKEEPING_US = 60_000_000
+_POSITIONS_US = 2_000_000
+
+
+class WriterLock:
+    """Held by whoever may write to the store of a data directory."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._fd = os.open(data_dir / "writer.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._fd)
+            raise Busy(f"another llmtap writes to {data_dir} already") from None
+
+    def release(self) -> None:
+        """Let another one write."""
+        os.close(self._fd)
+
+
+class Worker:
+    """One loop over journals, pipeline and store."""
+
+    def __init__(self, config: Config, data_dir: Path, store: Store, journals: Journals, vitals: Vitals) -> None:
+        self._config = config
+        self._store = store
+        self._journals = journals
+        self._vitals = vitals
+        self._quarantine = Quarantine(data_dir / "quarantine", config.ingest.quarantine_days)
+        self._pipeline = Pipeline(config.ingest, self._quarantine)
+        self._housekept_us = 0
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until ``stop`` is set and nothing is left to read."""
+        idle_rounds = 0
+        while True:
+            worked = await self.step()
+            idle_rounds = 0 if worked else idle_rounds + 1
+            if worked:
+                continue
+            if stop.is_set() and self._journals.idle:
+                return
+            pause_s = _QUIET_S if idle_rounds > _QUIET_AFTER else _IDLE_S
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause_s):
+                    await stop.wait() if not stop.is_set() else await asyncio.sleep(pause_s)
+
+    async def step(self) -> bool:
+        """Read, understand, commit and free once; whether there was anything to do."""
+        due = self._journals.read(self._config.ingest.batch_calls)
+        calls = [self._understood(item) for item in due] + [
+            self._running(*open_call) for open_call in self._journals.running()
+        ]
+        gaps, over = self._journals.gaps(), self._journals.over()
+        positions = self._journals.moved() if calls or gaps or over or self._position_due() else []
+        if not (calls or gaps or over or positions):
+            self._look_after()
+            return False
+        await self._commit(Batch(calls=calls, positions=positions, gaps=gaps, finished_journals=over))
+        self._journals.committed(positions, over)
+        self._vitals.add("calls_stored", len(due))
+        self._look_after()
+        return bool(due or gaps or over)
+
+    def _position_due(self) -> bool:
+        """Parts alone move positions too, but a commit for them alone is worth it only now and then."""
+        return monotonic_us() - self._vitals["last_commit_us"] > _POSITIONS_US
+
+    def _understood(self, due: Due) -> StoredCall:
+        exchange = due.ended.exchange
+        return StoredCall(
+            call=self._pipeline.run(exchange), exchange=exchange, journal=due.journal.name, seq=due.ended.seq
+        )
+
+    def _running(self, journal: str, call: OpenCall) -> StoredCall:
+        call.shown = True
+        row = self._pipeline.running(Exchange(begin=call.begin, head=call.head))
+        return StoredCall(call=row, journal=journal)
+
+    async def _commit(self, batch: Batch) -> None:
+        attempt = 0
+        while True:
+            try:
+                await self._store.write(batch)
+            except StoreError as error:
+                pause_s = _RETRY_S[min(attempt, len(_RETRY_S) - 1)]
+                log.error(
+                    "the store cannot be written (%s); journals hold what comes, trying again in %g s", error, pause_s
+                )
+                attempt += 1
+                await asyncio.sleep(pause_s)
+            else:
+                self._vitals["last_commit_us"] = monotonic_us()
+                return
+
+    def _look_after(self) -> None:
+        self._vitals["journal_lag_bytes"] = self._journals.lag_bytes
+        now_us = monotonic_us()
+        if now_us - self._housekept_us > _HOUSEKEEPING_US:
+            self._housekept_us = now_us
+            self._vitals["quarantined"] = self._quarantine.expire()
+        for followed in self._journals.followed.values():
+            for frame in followed.assembler.undecodable:
+                self._quarantine.keep(f"{followed.name}-{frame.seq:x}.frame", frame.payload)
+            followed.assembler.undecodable.clear()
+
+
+async def main(assignment: Assignment, vitals: Vitals, stop: asyncio.Event) -> None:
+    """Ingest until told to stop, then until the journals are empty."""
+    with contextlib.suppress(OSError):
+        os.nice(_NICE)
+    data_dir = Path(assignment.data_dir)
+    lock = WriterLock(data_dir)
+    try:
+        await ingest(assignment.config, data_dir, vitals, stop)
+    finally:
+        lock.release()
+
+
+async def ingest(config: Config, data_dir: Path, vitals: Vitals, stop: asyncio.Event) -> None:
+    """Open the store and work; the caller holds the writer lock."""
+    store = await SqliteStore.open(data_dir)
+    try:
+        positions = await store.positions()
+        stored = {name: await store.stored_seqs(name, position.low_seq) for name, position in positions.items()}
+        journals = Journals(data_dir / "journal", positions, stored)
+        alive = [path.name for path in (data_dir / "journal").iterdir() if not path.name.startswith(".")]
+        await store.interrupt_running(alive, wall_us())
+        vitals["ready"] = 1
+        try:
+            await Worker(config, data_dir, store, journals, vitals).run(stop)
+        finally:
+            journals.close()
+    finally:
+        await store.close()
+
+
+if __name__ == "__main__":
+    child.run(main)

@@ -1,0 +1,135 @@
+"""The one table of what calls can be filtered and grouped by.
+
+It drives the parser, the help, the grouping of reports and every store's compiler. A field
+names the attribute of ``records.Call`` that holds it, and its kind says in which unit people
+write it and in which unit it is stored. Texts of prompts and answers are not fields: they lie
+in bodies, not in rows.
+"""
+
+from __future__ import annotations
+
+import difflib
+import enum
+
+from msgspec import Struct
+
+from ..errors import QueryError
+from ..records import Status
+from .tree import Value
+
+
+class Kind(enum.Enum):
+    """How a field's values are written; the value says it to people."""
+
+    TEXT = "a text in single quotes"
+    NUMBER = "a number"
+    MONEY = "a number of US dollars"
+    DURATION = "a number of milliseconds"
+    TIME = "a date or time in single quotes, such as '2026-11-21' or '2026-11-21 14:30'"
+    FLAG = "true or false"
+    ID = "a full call id in single quotes"
+    METADATA = "a text in single quotes, after metadata.NAME"
+    TAGS = "a tag in single quotes"
+
+
+#: How many stored units one written unit is (µs per ms, nano-dollars per dollar).
+SCALES = {Kind.DURATION: 1000, Kind.MONEY: 1_000_000_000}
+NUMERIC = {Kind.NUMBER, *SCALES}
+
+
+class Field(Struct, frozen=True):
+    """One row of the table. ``column``: the attribute of ``Call`` that holds it."""
+
+    name: str
+    kind: Kind
+    help: str
+    column: str
+    groupable: bool = False
+
+
+def _text(name: str, help_: str, *, groupable: bool = False) -> Field:
+    return Field(name, Kind.TEXT, help_, name, groupable)
+
+
+def _number(name: str, help_: str, *, groupable: bool = False) -> Field:
+    return Field(name, Kind.NUMBER, help_, name, groupable)
+
+
+_TABLE = (
+    Field("id", Kind.ID, "the call's id", "id"),
+    Field("created", Kind.TIME, "when the call was accepted", "started_at_us"),
+    Field("started_at", Kind.TIME, "the same as created", "started_at_us"),
+    Field("updated_at", Kind.TIME, "when the row was last written", "updated_at_us"),
+    _text("project", "name of the project", groupable=True),
+    _text("upstream", "name of the upstream that answered", groupable=True),
+    _text("dialect", "wire format", groupable=True),
+    _text("endpoint", "path at the upstream, without query", groupable=True),
+    _text("method", "HTTP method", groupable=True),
+    _text("path", "target as the client sent it", groupable=True),
+    Field("stream", Kind.FLAG, "whether the answer was streamed", "stream", groupable=True),
+    _text("status", f"what became of the call: {' '.join(Status)}", groupable=True),
+    _number("http_status", "HTTP status of the answer", groupable=True),
+    _text("error_type", "kind of error", groupable=True),
+    _text("error_message", "what the error said"),
+    _text("model_requested", "model asked for", groupable=True),
+    _text("model", "model that served", groupable=True),
+    Field("latency_ms", Kind.DURATION, "from accept to the last byte", "latency_us"),
+    Field("ttft_ms", Kind.DURATION, "from accept to the first content token", "ttft_us"),
+    _number("input_tokens", "all input tokens, cached ones included"),
+    _number("output_tokens", "all output tokens, reasoning included"),
+    _number("cached_tokens", "input tokens read from the provider's cache"),
+    _number("cache_write_tokens", "input tokens written to the provider's cache"),
+    _number("reasoning_tokens", "output tokens spent on reasoning"),
+    _text("tokens_source", "who counted the tokens: upstream or estimated", groupable=True),
+    Field("cost_usd", Kind.MONEY, "what the call cost", "cost_nano_usd"),
+    _text("cost_source", "price table that the cost comes from", groupable=True),
+    _text("finish_reason", "why the answer ended, as the provider says it", groupable=True),
+    _text("user", "end user that the client named", groupable=True),
+    _text("session", "session that the client named", groupable=True),
+    _text("conversation", "conversation that the call belongs to", groupable=True),
+    _text("key", "fingerprint of the provider key", groupable=True),
+    _text("client", "address of the client", groupable=True),
+    Field("metadata", Kind.METADATA, "a value that the client attached: metadata.NAME", "metadata"),
+    Field("tags", Kind.TAGS, "tags = 'x': the call carries the tag x", "tags"),
+    _text("request_id", "the upstream's id of the request"),
+    _text("response_id", "the id in the answer"),
+    _number("request_bytes", "size of the request's body"),
+    _number("response_bytes", "size of the answer's body"),
+)
+FIELDS: dict[str, Field] = {field.name: field for field in _TABLE}
+
+#: Spans of time that reports group by, in the viewer's time zone.
+SPANS = {"hour": "by the hour", "day": "by the day", "week": "by weeks that begin on Monday", "month": "by the month"}
+GROUPS = (*SPANS, *(field.name for field in _TABLE if field.groupable))
+
+
+def known_field(name: str, column: int | None = None) -> Field:
+    """The field of this name, in any case. Raises ``QueryError`` that names the nearest one."""
+    try:
+        return FIELDS[name.lower()]
+    except KeyError:
+        raise QueryError(f"there is no field {name!r}{nearest(name, FIELDS)}", column) from None
+
+
+def check_groups(names: tuple[str, ...]) -> None:
+    """Raise ``QueryError`` unless reports can be grouped by all of these."""
+    for name in names:
+        if name not in GROUPS:
+            raise QueryError(
+                f"reports cannot be grouped by {name!r}{nearest(name, GROUPS)}; known: {', '.join(GROUPS)}"
+            )
+
+
+def nearest(name: str, known: tuple[str, ...] | dict[str, Field]) -> str:
+    """``; did you mean model?``, or nothing when nothing is near."""
+    close = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def stored(field: Field, value: Value) -> Value:
+    """A written value in the unit of ``field.column``: ms become µs, dollars nano-dollars."""
+    scale = SCALES.get(field.kind)
+    if scale is None or not isinstance(value, int | float):
+        return value
+    scaled = value * scale
+    return round(scaled) if abs(scaled) < 1 << 62 else scaled

@@ -1,0 +1,269 @@
+"""What passes through a call, on its way into the journal.
+
+Nothing here parses or holds traffic back, but for two moments: before a call's request goes
+upstream its ``Begin`` is in the journal, and before the client can take an answer for complete,
+its ``End`` is (or, in an event stream, everything up to the marker that ends it).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import deque
+from collections.abc import Sequence
+
+from ..clock import monotonic_us
+from ..config import Journal as Settings
+from ..journal.codec import Record
+from ..journal.slow import Written
+from ..journal.writer import JournalWriter
+from ..records import Begin, End, Head, Header, Outcome, Part, Side
+
+#: SDKs hang up right at these, so all before them must be safe before they are passed on.
+TERMINAL_MARKER = re.compile(rb"\[DONE\]|message_stop|response\.(?:completed|failed|incomplete)|\"done\": ?true")
+_LONGEST_MARKER = 24
+_MOST_MARKS = 4096  #: per call; beyond it one a part is kept
+_MARKS_PER_PART = 256
+_PART_BYTES = 1 << 20  #: a part is never longer
+_MOST_UNWRITTEN_ENDS = 4096
+
+
+class Recording:
+    """What all captures of a worker share: the journal, its timer, the ends that wait for a failing disk."""
+
+    def __init__(self, journal: JournalWriter, settings: Settings) -> None:
+        self.journal = journal
+        self.settings = settings
+        self._dirty: dict[Capture, int] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._unwritten_ends: deque[End] = deque(maxlen=_MOST_UNWRITTEN_ENDS)
+
+    @property
+    def refuses(self) -> bool:
+        """Whether a call that cannot be recorded must not complete."""
+        return self.settings.on_capture_failure == "refuse"
+
+    def wait_for_more(self, capture: Capture) -> None:
+        """Flush ``capture`` at the latest ``part_delay_ms`` from now."""
+        self._dirty.setdefault(capture, monotonic_us())
+        if self._timer is None:
+            self._arm(self.settings.part_delay_ms / 1000)
+
+    def forget(self, capture: Capture) -> None:
+        """It has nothing unwritten any more."""
+        self._dirty.pop(capture, None)
+
+    def keep_end(self, end: End) -> None:
+        """Remember the end of a call whose beginning is recorded, until the disk takes it."""
+        self._unwritten_ends.append(end)
+
+    def tick(self) -> None:
+        """Once a second."""
+        self.journal.tick()
+        while self._unwritten_ends and self.journal.append([self._unwritten_ends[0]]) is not False:
+            self._unwritten_ends.popleft()
+
+    def _arm(self, delay_s: float) -> None:
+        self._timer = asyncio.get_running_loop().call_later(delay_s, self._flush_due)
+
+    def _flush_due(self) -> None:
+        self._timer = None
+        delay_us = self.settings.part_delay_ms * 1000
+        due = monotonic_us() - delay_us
+        for capture, since_us in list(self._dirty.items()):
+            if since_us > due:
+                self._arm((since_us - due) / 1_000_000)
+                return
+            capture.flush()
+
+
+class Body:
+    """Bytes of one side that are not in the journal yet."""
+
+    __slots__ = ("chunks", "marks", "offset", "side", "size", "waiting")
+
+    def __init__(self, side: Side) -> None:
+        self.side = side
+        self.size = 0  #: of the body so far
+        self.offset = 0  #: of the first unwritten byte
+        self.waiting = 0
+        self.chunks: list[bytes] = []
+        self.marks: list[tuple[int, int]] = []
+
+    def add(self, data: bytes, offset_us: int, *, mark: bool) -> None:
+        """Take over bytes that were read at ``offset_us``."""
+        self.chunks.append(data)
+        self.size += len(data)
+        self.waiting += len(data)
+        if mark or not self.marks:
+            self.marks.append((self.size, offset_us))
+        else:
+            self.marks[-1] = (self.size, offset_us)
+
+    def take(self, call_id: bytes) -> list[Part]:
+        """What is unwritten, as parts of bounded size."""
+        if not self.waiting:
+            return []
+        data = b"".join(self.chunks)
+        parts = []
+        for start in range(0, len(data), _PART_BYTES):
+            piece = data[start : start + _PART_BYTES]
+            end = self.offset + start + len(piece)
+            marks = tuple(mark for mark in self.marks if end - len(piece) < mark[0] <= end)
+            parts.append(Part(id=call_id, side=self.side, offset=end - len(piece), data=piece, marks=marks))
+        self.offset = self.size
+        self.waiting = 0
+        self.chunks.clear()
+        self.marks.clear()
+        return parts
+
+
+class Capture:
+    """The record of one call in the making."""
+
+    def __init__(self, recording: Recording, begin: Begin) -> None:
+        self.id = begin.id
+        self.ended = False
+        self.lost = False  #: something of it could not be journaled
+        self._recording = recording
+        self._journal = recording.journal
+        self._begin = begin
+        self._began = False
+        self._lost_parts = 0
+        self._status: int | None = None
+        self._request = Body(Side.REQUEST)
+        self._response = Body(Side.RESPONSE)
+        self._marks = 0
+        self._stream_tail: bytes | None = None  #: last bytes of an event stream, for markers split between reads
+
+    @property
+    def elapsed_us(self) -> int:
+        """Since the call was accepted."""
+        return monotonic_us() - self._begin.accepted_us
+
+    async def begin(self) -> bool:
+        """Journal the beginning; False when it could not be."""
+        self._began = await self._settle(self._journal.append([self._begin]))
+        if not self._began:
+            self._lose()
+        return self._began
+
+    def request_data(self, data: bytes) -> None:
+        """Body bytes from the client."""
+        self._add(self._request, data)
+
+    def response_head(
+        self,
+        status: int,
+        reason: str,
+        http_version: str,
+        headers: tuple[Header, ...],
+        *,
+        ours: bool,
+        event_stream: bool,
+    ) -> None:
+        """Status line and headers, recorded at once: a running row can then show them."""
+        self._status = status
+        self._stream_tail = b"" if event_stream else None
+        if not self._began:
+            return
+        head = Head(
+            id=self.id,
+            offset_us=self.elapsed_us,
+            status=status,
+            reason=reason,
+            http_version=http_version,
+            headers=() if self._begin.no_log else headers,
+            ours=ours,
+        )
+        self._note(self._journal.append([*self._request.take(self.id), head]))
+
+    async def response_data(self, data: bytes) -> None:
+        """Body bytes from the upstream, before they are passed on."""
+        self._add(self._response, data)
+        if self._stream_tail is not None and self._ends_stream(data):
+            await self._settle(self.flush())
+
+    def flush(self) -> Written:
+        """Write what waits on both sides."""
+        self._recording.forget(self)
+        parts = [*self._request.take(self.id), *self._response.take(self.id)]
+        return self._note(self._journal.append(parts)) if parts and self._began else True
+
+    async def end(self, outcome: Outcome, **details: object) -> bool:
+        """Journal the end, before the client can see it; False when it could not be."""
+        return await self._settle(self.end_now(outcome, **details))
+
+    def end_now(self, outcome: Outcome, **details: object) -> Written:
+        """As ``end``, for where nothing may be awaited. Only the first call counts."""
+        if self.ended:
+            return True
+        self.ended = True
+        self._recording.forget(self)
+        if not self._began:
+            return False
+        parts: Sequence[Record] = (*self._request.take(self.id), *self._response.take(self.id))
+        end = self._make_end(outcome, details)
+        written = self._journal.append([*parts, end])
+        if written is False:
+            self._lose()
+            self._recording.keep_end(self._make_end(outcome, details, lost_parts=self._lost_parts + len(parts)))
+        return written
+
+    # --- inside -----------------------------------------------------------------------------
+
+    def _make_end(self, outcome: Outcome, details: dict[str, object], lost_parts: int | None = None) -> End:
+        now_us = monotonic_us()
+        fields = {
+            "status": self._status,
+            "request_bytes": self._request.size,
+            "response_bytes": self._response.size,
+            "lost_parts": self._lost_parts if lost_parts is None else lost_parts,
+            **details,
+        }
+        offset_us = now_us - self._begin.accepted_us
+        return End(id=self.id, ended_us=now_us, offset_us=offset_us, outcome=outcome, **fields)  # type: ignore[arg-type]
+
+    def _add(self, body: Body, data: bytes) -> None:
+        if self._begin.no_log or not self._began:
+            body.size += len(data)
+            return
+        self._marks += 1
+        body.add(data, self.elapsed_us, mark=self._marks <= _MOST_MARKS)
+        if body.waiting >= self._recording.settings.part_bytes or len(body.marks) >= _MARKS_PER_PART:
+            self.flush()
+        else:
+            self._recording.wait_for_more(self)
+
+    def _ends_stream(self, data: bytes) -> bool:
+        assert self._stream_tail is not None
+        seen = self._stream_tail + data
+        self._stream_tail = seen[-_LONGEST_MARKER:]
+        return TERMINAL_MARKER.search(seen) is not None
+
+    def _note(self, written: Written) -> Written:
+        """Count parts that were lost."""
+        if written is False:
+            self._lost_parts += 1
+            self._lose()
+        elif isinstance(written, asyncio.Future):
+            written.add_done_callback(
+                lambda future: None if future.cancelled() or future.result() else self._note(False)
+            )
+        return written
+
+    async def _settle(self, written: Written) -> bool:
+        """Wait for a slow disk, but no longer than ``max_wait_ms``; then the record counts as lost until it is not."""
+        if isinstance(written, bool):
+            return written
+        await asyncio.wait([written], timeout=self._recording.settings.max_wait_ms / 1000)
+        if written.done():
+            return written.result()
+        self._journal.lose_calls(1)
+        written.add_done_callback(lambda future: self._journal.lose_calls(-1 if future.result() else 0))
+        return not self._recording.refuses
+
+    def _lose(self) -> None:
+        if not self.lost:
+            self.lost = True
+            self._journal.lose_calls(1)

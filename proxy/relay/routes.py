@@ -1,0 +1,143 @@
+"""Which upstream a request target means. A table, decided without I/O.
+
+A prefix selects an upstream and is replaced by its base; the rest of the target travels as sent.
+Nothing else in a request can choose where it goes: not an absolute-form target, not ``//host``,
+not ``Host``, not a header.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+from ..addresses import parse_base
+from ..config import Config, Upstream
+from ..errors import RefusedRequest
+
+#: name, prefix, base
+BUILT_IN = (
+    ("openai", "/", "https://api.openai.com"),
+    ("anthropic", "/anthropic", "https://api.anthropic.com"),
+    ("gemini", "/gemini", "https://generativelanguage.googleapis.com"),
+    ("openrouter", "/openrouter", "https://openrouter.ai/api"),
+    ("groq", "/groq", "https://api.groq.com/openai"),
+    ("mistral", "/mistral", "https://api.mistral.ai"),
+    ("deepseek", "/deepseek", "https://api.deepseek.com"),
+    ("xai", "/xai", "https://api.x.ai"),
+    ("together", "/together", "https://api.together.xyz"),
+    ("fireworks", "/fireworks", "https://api.fireworks.ai/inference"),
+    ("ollama", "/ollama", "http://127.0.0.1:11434"),
+)
+DEFAULT_PROJECT = "default"
+_PROJECT = re.compile(r"^/p/([^/?]*)(.*)$", re.DOTALL)
+_PROJECT_NAME = re.compile(r"^[A-Za-z0-9._~-]{1,64}$")
+_ABSOLUTE = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*(.*)$", re.DOTALL)
+
+
+class Route(Struct, frozen=True):
+    """One row of the table; ``prefix`` is empty for the root."""
+
+    upstream: str
+    prefix: str
+    scheme: str
+    authority: str
+    base_path: str
+
+    @property
+    def base(self) -> str:
+        """The upstream's URL."""
+        return f"{self.scheme}://{self.authority}{self.base_path}"
+
+
+class Destination(Struct, frozen=True):
+    """Where one request goes."""
+
+    route: Route
+    project: str
+    path: str  #: to send, never empty
+    query: str | None  #: to send; None means no question mark, '' means a bare one
+
+
+def route(name: str, prefix: str, base: str) -> Route:
+    """A row from what people write."""
+    url = urlsplit(parse_base(base, f"upstream {name}"))
+    return Route(name, prefix.rstrip("/"), url.scheme, url.netloc, url.path)
+
+
+class Routes:
+    """The table of one configuration."""
+
+    def __init__(self, config: Config) -> None:
+        table = {row[1].rstrip("/"): route(*row) for row in BUILT_IN}
+        for upstream in config.upstreams:
+            added = route(upstream.name, _prefix(upstream), upstream.base)
+            table = {prefix: row for prefix, row in table.items() if row.upstream != upstream.name}
+            table[added.prefix] = added
+        # Only the built-in root shares its keys' owner with /anthropic by convention of SDKs.
+        self._anthropic = table.get("/anthropic") if table.get("") == route(*BUILT_IN[0]) else None
+        if config.relay.upstream:
+            only = route(urlsplit(config.relay.upstream).netloc, "/", config.relay.upstream)
+            table, self._anthropic = {"": only}, None
+        self.rows: tuple[Route, ...] = tuple(sorted(table.values(), key=lambda row: -len(row.prefix)))
+
+    def resolve(self, target: str, *, anthropic_version: bool = False) -> Destination:
+        """The destination of a request target. Raises ``RefusedRequest``."""
+        path, mark, query = _origin_form(target).partition("?")
+        path, project = _split_project(path)
+        found = self._select(path)
+        if found is None:
+            raise RefusedRequest(404, "no_route", f"No upstream is configured for this path; known: {self._known()}.")
+        rest = path[len(found.prefix) :]
+        if anthropic_version and not found.prefix and self._anthropic is not None:
+            found = self._anthropic
+        return Destination(found, project, found.base_path + rest or "/", query if mark else None)
+
+    def _select(self, path: str) -> Route | None:
+        return next((row for row in self.rows if _below(path, row.prefix)), None)
+
+    def _known(self) -> str:
+        return ", ".join(sorted(f"{row.prefix}/" for row in self.rows))
+
+
+def _prefix(upstream: Upstream) -> str:
+    return upstream.prefix or f"/{upstream.name}"
+
+
+def _below(path: str, prefix: str) -> bool:
+    return path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] in ("", "/")
+
+
+def _origin_form(target: str) -> str:
+    """Path and query of a target in any form; its scheme and host are dropped."""
+    if "#" in target:
+        raise RefusedRequest(400, "bad_target", "A request target cannot hold '#'; send it as %23.")
+    if match := _ABSOLUTE.match(target):
+        rest = match[1]
+        return rest if rest.startswith("/") else f"/{rest}"
+    if not target.startswith("/"):
+        raise RefusedRequest(
+            400, "bad_target", "The request target must be a path; set the base URL to llmtap's address."
+        )
+    return target
+
+
+def _split_project(path: str) -> tuple[str, str]:
+    """(path without ``/p/<project>``, project)."""
+    match = _PROJECT.match(path)
+    if match is None:
+        return path, DEFAULT_PROJECT
+    if not _PROJECT_NAME.match(match[1]):
+        raise RefusedRequest(
+            400,
+            "bad_project",
+            "A project name is 1 to 64 letters, digits and ._~-, as in /p/my-app/v1/chat/completions.",
+        )
+    return match[2] or "/", match[1]
+
+
+def describe(rows: Iterable[Route]) -> list[tuple[str, str, str]]:
+    """(prefix, upstream, base) for banners and documents, root first."""
+    return sorted((row.prefix or "/", row.upstream, row.base) for row in rows)

@@ -1,0 +1,121 @@
+"""A relay process: takes over listening sockets, relays until told to stop, drains, leaves its journal to ingest."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import time
+from pathlib import Path
+
+from .. import child
+from ..child import Assignment, Vitals
+from ..config import Config
+from ..datadir import fingerprint_secret
+from ..journal.writer import JournalWriter
+from ..tasks import spawn
+from ..wire.headers import Fingerprints, Recorder
+from .answers import RelayProtocol, RelayServer
+from .call import Services
+from .capture import Recording
+from .routes import Routes
+from .slowpath import SlowPath
+from .upstream import OwnAddresses, Upstreams
+
+log = logging.getLogger(__name__)
+_TICK_S = 1.0
+_DRAIN_STEP_S = 0.1
+
+
+async def main(assignment: Assignment, vitals: Vitals, stop: asyncio.Event) -> None:
+    """Relay until ``stop`` is set, then drain."""
+    config = assignment.config
+    data_dir = Path(assignment.data_dir)
+    listening = child.sockets(assignment)
+    journal = JournalWriter(data_dir / "journal", journal_name(assignment.name), config.journal, vitals)
+    recording = Recording(journal, config.journal)
+    services = Services(
+        config=config,
+        routes=Routes(config),
+        upstreams=Upstreams(config.relay, config.limits, OwnAddresses(listening)),
+        recording=recording,
+        recorder=Recorder(
+            Fingerprints(fingerprint_secret(data_dir, config.fingerprint.secret)), config.relay.record_headers
+        ),
+        vitals=vitals,
+    )
+    path = SlowPath(services)
+    server = _server(path, config)
+    loop = asyncio.get_running_loop()
+    accepting = [await loop.create_server(server, sock=sock) for sock in listening]
+    vitals["port"] = listening[0].getsockname()[1] if listening else 0
+    vitals["ready"] = 1
+    ticking = spawn(_tick(recording), "tick")
+    _calm_collector()
+    await stop.wait()
+    vitals["ready"] = 0
+    for acceptor in accepting:
+        acceptor.close()
+    await _drain(path, server, config.limits.drain_timeout_s)
+    ticking.cancel()
+    await services.upstreams.close()
+    await journal.close()
+
+
+def journal_name(name: str) -> str:
+    """One directory per incarnation: ``relay-0-0199…-4711``."""
+    return f"{name}-{time.time_ns() // 1_000_000:012x}-{os.getpid()}"
+
+
+def _server(path: SlowPath, config: Config) -> RelayServer:
+    limits = config.limits
+    return RelayServer(
+        path,
+        limits.client_head_timeout_s,
+        keepalive_timeout=limits.client_keep_alive_s,
+        max_line_size=limits.header_bytes,
+        max_field_size=limits.header_bytes,
+        max_headers=limits.header_count,
+        auto_decompress=False,
+        access_log=None,
+        logger=log,
+    )
+
+
+async def _tick(recording: Recording) -> None:
+    while True:
+        await asyncio.sleep(_TICK_S)
+        recording.tick()
+
+
+async def _drain(path: SlowPath, server: RelayServer, timeout_s: float) -> None:
+    """Let running calls finish, close what is idle, and after ``timeout_s`` cut the rest."""
+    path.draining = True
+    deadline = time.monotonic() + timeout_s
+    _close_idle(server)
+    if path.running:
+        log.info("waiting up to %g s for %d running calls", timeout_s, len(path.running))
+    while path.running and (left := deadline - time.monotonic()) > 0:
+        await asyncio.wait(path.running, timeout=min(left, _DRAIN_STEP_S), return_when=asyncio.FIRST_COMPLETED)
+        _close_idle(server)
+    if path.running:
+        log.warning("cutting %d calls that did not finish in time", len(path.running))
+    await server.shutdown(timeout=0.1)
+
+
+def _close_idle(server: RelayServer) -> None:
+    for connection in server.connections:
+        if isinstance(connection, RelayProtocol) and not connection.busy:
+            connection.close()
+
+
+def _calm_collector() -> None:
+    """Few and cheap collections: what was imported is never garbage, and calls make no cycles worth chasing."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
+
+
+if __name__ == "__main__":
+    child.run(main)

@@ -1,0 +1,94 @@
+"""A filter as a condition of SQL with bound values.
+
+Unknown values match no comparison, and ``not`` turns that: two truth values, where SQL has
+three. Shared texts are compared in ``dim``, so that a condition on them is one on few numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from ...query.fields import FIELDS, Field, Kind, stored
+from ...query.tree import And, Comparison, Filter, Not, Or
+from . import rows
+
+
+class Condition(Struct, frozen=True):
+    """SQL for a WHERE clause, and its values in order."""
+
+    sql: str
+    values: tuple[Any, ...] = ()
+
+
+ALL = Condition("1")
+_SHARED_IDS = "SELECT id FROM dim WHERE kind = ? AND val"
+
+
+def compiled(where: Filter | None) -> Condition:
+    """The condition on ``call`` that a filter means."""
+    match where:
+        case None:
+            return ALL
+        case Comparison():
+            return _comparison(where)
+        case Not(child):
+            inner = compiled(child)
+            return Condition(f"NOT coalesce({inner.sql}, 0)", inner.values)
+        case And(children):
+            return joined(" AND ", [compiled(child) for child in children])
+        case Or(children):
+            return joined(" OR ", [compiled(child) for child in children])
+
+
+def joined(word: str, conditions: Sequence[Condition]) -> Condition:
+    """Conditions in one pair of brackets."""
+    sql = word.join(condition.sql for condition in conditions)
+    return Condition(f"({sql})", tuple(value for condition in conditions for value in condition.values))
+
+
+def _comparison(where: Comparison) -> Condition:
+    field = FIELDS[where.field]
+    if field.kind is Kind.METADATA:
+        return _metadata(where)
+    if where.value is None:
+        return Condition(f"{field.column} IS {'' if where.op == '=' else 'NOT '}NULL")
+    if field.kind is Kind.TAGS:
+        return _tag(where)
+    if field.kind is Kind.ID:
+        return Condition(f"uuid {where.op} ?", (rows.uuid_bytes(str(where.value)),))
+    if kind := rows.SHARED.get(field.column):
+        return _shared(field, kind, where)
+    value = stored(field, where.value)
+    return Condition(f"{field.column} {where.op} ?", (int(value) if isinstance(value, bool) else value,))
+
+
+def _shared(field: Field, kind: int, where: Comparison) -> Condition:
+    value = rows.fit(str(where.value))
+    if where.op == "!=":
+        return Condition(f"({field.column} IS NOT NULL AND {field.column} NOT IN ({_SHARED_IDS} = ?))", (kind, value))
+    return Condition(f"{field.column} IN ({_SHARED_IDS} {where.op} ?)", (kind, value))
+
+
+def _tag(where: Comparison) -> Condition:
+    carried = f"id IN (SELECT call FROM posting WHERE dim IN ({_SHARED_IDS} = ?))"
+    sql = carried if where.op == "=" else f"NOT {carried}"
+    return Condition(sql, (rows.KINDS["tags"], rows.fit(str(where.value))))
+
+
+def _metadata(where: Comparison) -> Condition:
+    first, last = rows.metadata_range(where.key or "")
+    of_key = "SELECT call FROM posting JOIN dim ON dim.id = posting.dim WHERE kind = ? AND val > ? AND val < ?"
+    values: tuple[Any, ...] = (rows.KINDS["metadata"], first, last)
+    if where.value is None:
+        return Condition(f"id {'NOT IN' if where.op == '=' else 'IN'} ({of_key})", values)
+    if where.op == "=":
+        pair = rows.metadata_text(where.key or "", str(where.value))
+        return Condition(
+            f"id IN (SELECT call FROM posting WHERE dim IN ({_SHARED_IDS} = ?))", (rows.KINDS["metadata"], pair)
+        )
+    return Condition(
+        f"id IN ({of_key} AND json_extract(val, '$[1]') {where.op} ?)", (*values, rows.fit(str(where.value)))
+    )

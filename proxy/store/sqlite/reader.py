@@ -1,0 +1,188 @@
+"""Reading, beside a running writer or without one. A store that does not exist yet is empty."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from datetime import UTC, tzinfo
+from functools import partial
+from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar
+
+from ...errors import CallNotFound, StoreError
+from ...query.tree import Filter
+from ...records import Call, Exchange
+from ..base import Position, ReportRow, Stats
+from . import find
+from .blob import DamagedError
+from .bodies import SegmentReader, open_segment
+from .files import MAIN, connect_reader, refuse_network, store_directory
+from .queries import QUERIES
+from .rows import uuid_bytes
+from .schema import check_readable
+from .thread import DatabaseThread
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+_OPEN_SEGMENTS = 4
+
+
+class SqliteReader:
+    """``Reader`` on SQLite. Close it: an open one keeps the process alive."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._directory = store_directory(data_dir)
+        self._path = self._directory / MAIN
+        self._texts = find.Texts()
+        self._bodies = _Bodies(self._directory)
+        self._thread: DatabaseThread | None = None
+        self._opening = asyncio.Lock()
+        self._closed = False
+
+    @classmethod
+    async def open(cls, data_dir: Path) -> SqliteReader:
+        """Open the store of a data directory. Raises ``StoreError`` when it cannot be read."""
+        reader = cls(data_dir)
+        await reader._connected()
+        return reader
+
+    async def close(self) -> None:
+        """Let go of all files."""
+        self._closed = True
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            await thread.run(self._bodies.close)
+            await thread.close()
+
+    async def latest_rev(self) -> int:
+        """See ``Reader``."""
+        return await self._ask(0, find.latest_rev)
+
+    async def find(
+        self, where: Filter | None = None, *, after_rev: int | None = None, before: str | None = None, limit: int = 50
+    ) -> list[Call]:
+        """See ``Reader``."""
+        return await self._ask([], find.find, self._texts, where, after_rev, before, limit)
+
+    async def resolve(self, ref: str | None) -> str:
+        """See ``Reader``."""
+        found = await self._ask(None, find.resolve, ref)
+        if found is None:
+            raise CallNotFound("no calls are stored yet")
+        return found
+
+    async def call(self, call_id: str) -> Call:
+        """See ``Reader``."""
+        found = await self._ask(None, find.call, self._texts, call_id)
+        if found is None:
+            raise CallNotFound("no calls are stored yet")
+        return found
+
+    async def exchange(self, call_id: str) -> Exchange | None:
+        """See ``Reader``."""
+        return await self._ask(None, self._bodies.exchange, call_id)
+
+    async def report(
+        self,
+        by: Sequence[str],
+        since_us: int | None = None,
+        where: Filter | None = None,
+        zone: tzinfo = UTC,
+    ) -> list[ReportRow]:
+        """See ``Reader``."""
+        from .report import report
+
+        return await self._ask([], report, self._texts, by, since_us, where, zone)
+
+    async def stats(self) -> Stats:
+        """See ``Reader``."""
+        empty = Stats(calls=0, running=0, gaps=0, calls_lost=0, oldest_us=None, newest_us=None, bytes={})
+        return await self._ask(empty, find.stats, self._directory)
+
+    async def positions(self) -> dict[str, Position]:
+        """See ``Reader``."""
+        return await self._ask({}, find.positions)
+
+    async def verify(self) -> AsyncIterator[str]:
+        """See ``Reader``."""
+        from .verify import problems
+
+        found = await self._ask(None, partial(problems, directory=self._directory))
+        while found is not None and (problem := await self._ask(None, _next, found)) is not None:
+            yield problem
+
+    # --- the connection ---------------------------------------------------------------------------
+
+    async def _ask(
+        self, nothing: T, function: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run a question on the database's thread; ``nothing`` is the answer of a store that is not there."""
+        thread = await self._connected()
+        return nothing if thread is None else await thread.run(function, *args, **kwargs)
+
+    async def _connected(self) -> DatabaseThread | None:
+        if self._closed:
+            raise StoreError(f"{self._path} is closed")
+        async with self._opening:
+            if self._thread is None and self._path.exists():
+                refuse_network(self._directory)
+                thread = await DatabaseThread.start(self._path, partial(connect_reader, self._path))
+                self._thread = await self._if_readable(thread)
+            return self._thread
+
+    async def _if_readable(self, thread: DatabaseThread) -> DatabaseThread | None:
+        try:
+            readable = await thread.run(check_readable, self._path)
+        except BaseException:
+            await thread.close()
+            raise
+        if readable:
+            return thread
+        await thread.close()
+        return None
+
+
+def _next(_: sqlite3.Connection, items: Iterator[str]) -> str | None:
+    return next(items, None)
+
+
+class _Bodies:
+    """The segments that were read last, open. Bad or missing ones cost the bodies in them, no more."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._open: OrderedDict[str, SegmentReader] = OrderedDict()
+
+    def close(self, _: sqlite3.Connection) -> None:
+        while self._open:
+            self._open.popitem()[1].close()
+
+    def exchange(self, main: sqlite3.Connection, call_id: str) -> Exchange | None:
+        try:
+            uuid = uuid_bytes(call_id)
+        except ValueError:
+            return None
+        place = main.execute(QUERIES["place_of_bodies"], (uuid,)).fetchone()
+        if place is None:
+            return None
+        name, row_id = place
+        try:
+            return self._segment(name).exchange(row_id, uuid)
+        except (sqlite3.Error, DamagedError, OSError) as error:
+            log.warning("%s: the bodies of call %s cannot be given back: %s", name, call_id, error)
+            return None
+
+    def _segment(self, name: str) -> SegmentReader:
+        found = self._open.pop(name, None)
+        if found is not None and not (self._directory / name).exists():
+            found.close()
+            found = None
+        self._open[name] = found = found or open_segment(self._directory / name)
+        if len(self._open) > _OPEN_SEGMENTS:
+            self._open.popitem(last=False)[1].close()
+        return found

@@ -1,0 +1,159 @@
+"""A ``Call`` as a row and back: the one table of columns.
+
+Texts that many rows share are numbers in ``dim``. Everything is fitted to what SQLite can hold
+and to a bound: a text that is no text (lone surrogates) or endless, a count beyond 64 bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import orjson
+
+from ...records import Call, Status
+
+#: Kinds of texts in ``dim``. Written to disk: never change a number.
+KINDS = {
+    "project": 1, "upstream": 2, "dialect": 3, "endpoint": 4, "method": 5, "path": 6, "status": 7, "error_type": 8,
+    "model": 9, "model_requested": 9, "tokens_source": 10, "cost_source": 11, "finish_reason": 12, "user": 13,
+    "session": 14, "conversation": 15, "key": 16, "metadata": 20, "tags": 21, "segment": 22, "journal": 23,
+}  # fmt: skip
+RUNNING_ID = 1  #: of the state ``running`` in ``dim``, by the first migration
+
+_POSTED = ("metadata", "tags")
+_NOT_COLUMNS = ("id", "updated_at_us", "rev")
+#: The columns that hold a ``Call``'s own fields, in their order.
+COLUMNS = tuple(name for name in Call.__struct_fields__ if name not in _NOT_COLUMNS)
+SHARED = {name: KINDS[name] for name in COLUMNS if name in KINDS and name not in _POSTED}
+_DOCUMENTS = ("metadata", "tags", "notes")
+_TEXTS = ("error_message", "client", "request_id", "response_id", "preview_input", "preview_output")
+
+Shared = Callable[[int, str], int]
+
+SHARED_CHARS = 1000  #: of a shared text
+TEXT_CHARS = 10_000  #: of a text of its own
+METADATA_PAIRS = 64  #: of one call
+TAGS = 64
+NOTES = 64
+_KEY_CHARS = 200
+
+SELECT = f"SELECT uuid, updated_at_us, rev, {', '.join(COLUMNS)} FROM call"
+WRITTEN = ("id", "uuid", "rev", "updated_at_us", "journal", "seq", "segment", "body", *COLUMNS)
+UPSERT = (
+    f"INSERT INTO call ({', '.join(WRITTEN)}) VALUES ({', '.join('?' * len(WRITTEN))}) "
+    f"ON CONFLICT (id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in WRITTEN[2:])}"
+)
+
+
+def uuid_bytes(call_id: str) -> bytes:
+    """16 bytes of an id as people write it. Raises ValueError."""
+    return UUID(call_id).bytes
+
+
+def uuid_text(uuid: bytes) -> str:
+    """The id as people write it."""
+    return str(UUID(bytes=uuid))
+
+
+def fit(text: str, chars: int = SHARED_CHARS) -> str:
+    """A text that can be stored: at most ``chars`` characters, the last an ellipsis if some are missing."""
+    if len(text) > chars:
+        text = text[: chars - 1] + "…"
+    if not text.isascii():
+        text = text.encode("utf-8", "replace").decode("utf-8")
+    return text
+
+
+def fitted(call: Call) -> Call:
+    """The call with its metadata, tags and notes in their bounds."""
+    pairs = list(call.metadata.items())[:METADATA_PAIRS]
+    return msgspec.structs.replace(
+        call,
+        metadata={fit(key, _KEY_CHARS): fit(str(value)) for key, value in pairs},
+        tags=tuple(fit(tag) for tag in call.tags[:TAGS]),
+        notes=tuple(fit(note) for note in call.notes[:NOTES]),
+    )
+
+
+def postings(metadata: Mapping[str, str], tags: Iterable[str]) -> set[tuple[int, str]]:
+    """What a call can be found by: (kind, text) of its metadata and tags."""
+    pairs = {(KINDS["metadata"], metadata_text(key, value)) for key, value in metadata.items()}
+    return pairs | {(KINDS["tags"], tag) for tag in tags}
+
+
+def metadata_text(key: str, value: str) -> str:
+    """A piece of metadata as it stands in ``dim``."""
+    return orjson.dumps((fit(key, _KEY_CHARS), fit(value))).decode()
+
+
+def metadata_range(key: str) -> tuple[str, str]:
+    """All postings of a piece of metadata lie between these two texts."""
+    name = orjson.dumps(fit(key, _KEY_CHARS)).decode()
+    return f"[{name},", f"[{name}-"
+
+
+def stored_postings(metadata: str | None, tags: str | None) -> set[tuple[int, str]]:
+    """``postings`` of a row as it was read."""
+    return postings(orjson.loads(metadata or "{}"), orjson.loads(tags or "[]"))
+
+
+def encode(call: Call, shared: Shared) -> list[Any]:
+    """The values of ``COLUMNS``; ``shared`` gives the number of a (kind, text) and fits the text."""
+    return [None if (value := getattr(call, name)) is None else code(value, shared) for name, code in _CODES]
+
+
+def _code(name: str) -> Callable[[Any, Shared], Any]:
+    if kind := SHARED.get(name):
+        return lambda value, shared: shared(kind, value)
+    return _OWN.get(name, _number)
+
+
+def _number(value: int, _: Shared) -> int | None:
+    return int(value) if -(1 << 63) <= value < 1 << 63 else None
+
+
+def _own_text(value: str, _: Shared) -> str:
+    return fit(value, TEXT_CHARS)
+
+
+def _document(value: Any, _: Shared) -> str | None:
+    return orjson.dumps(value).decode() if value else None
+
+
+_OWN: dict[str, Callable[[Any, Shared], Any]] = {
+    **dict.fromkeys(_TEXTS, _own_text),
+    **dict.fromkeys(_DOCUMENTS, _document),
+}
+_CODES = tuple((name, _code(name)) for name in COLUMNS)
+
+
+def shared_ids(row: tuple[Any, ...]) -> list[int]:
+    """The numbers in a row of ``SELECT`` whose texts ``decode`` will ask for."""
+    return [value for index in _SHARED_PLACES if (value := row[index]) is not None]
+
+
+def decode(row: tuple[Any, ...], texts: Mapping[int, str]) -> Call:
+    """A row of ``SELECT`` as a call."""
+    values = dict(zip(COLUMNS, row[3:], strict=True))
+    for name in SHARED:
+        values[name] = texts.get(values[name])
+    stream = values["stream"]
+    return Call(
+        id=uuid_text(row[0]),
+        updated_at_us=row[1],
+        rev=row[2],
+        **values
+        | {
+            "stream": None if stream is None else bool(stream),
+            "status": values["status"] or Status.RUNNING,
+            "metadata": orjson.loads(values["metadata"] or "{}"),
+            "tags": tuple(orjson.loads(values["tags"] or "[]")),
+            "notes": tuple(orjson.loads(values["notes"] or "[]")),
+        },
+    )
+
+
+_SHARED_PLACES = [3 + COLUMNS.index(name) for name in SHARED]

@@ -1,0 +1,1 @@
+"""Servers and networks that misbehave on purpose: real sockets on loopback, no mocks."""

@@ -1,0 +1,107 @@
+"""A client that hangs up is gone for the upstream too, at once and in every phase; the row says so."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.fakes.scripts import LAST_CHUNK, ReadBody, Script, Send, Stall, chunk, head, sse
+from tests.fakes.upstream import FakeUpstream
+from tests.harness.client import RawClient, request
+from tests.harness.eventually import eventually
+from tests.harness.server import LlmtapServer
+
+BODY = b'{"model":"m","messages":[{"role":"user","content":"hi"}]}'
+LENGTH_10 = head(200, [("Content-Length", "10")])
+PHASES = {
+    "before the first byte": Script((Stall(),)),
+    "before the request's end": Script((ReadBody(5), Stall()), read_first=False),
+    "after the head": Script((Send(LENGTH_10), Stall())),
+    "in a body with a length": Script((Send(LENGTH_10 + b"abc"), Stall())),
+    "in a stream": sse([b"1", b"2"], done=False, cut=Stall()),
+}
+
+
+@pytest.mark.parametrize("leave", ["fin", "reset"])
+@pytest.mark.parametrize("phase", PHASES)
+def test_hangup_closes_the_upstream(phase: str, leave: str, server: LlmtapServer, upstream: FakeUpstream) -> None:
+    path = f"/hangup/{list(PHASES).index(phase)}/{leave}"
+    upstream.script(path, PHASES[phase])
+    client = server.connect()
+    raw = request("POST", path, (), BODY)
+    client.send(raw[:-20] if phase == "before the request's end" else raw)
+    eventually(lambda: upstream.requests, "the upstream has the request")
+    seen = upstream.requests[-1]
+    if phase.startswith("before"):
+        eventually(lambda: seen.whole or seen.body, "the upstream reads")
+    else:
+        answer = client.head("POST")
+        if phase != "after the head":
+            assert client.body_piece(answer)
+    hang_up(client, leave)
+    eventually(lambda: seen.closed_at, "the upstream connection closes", timeout_s=5)
+    assert seen.finished_at is None
+    row = server.rows(1, lambda row: row["path"].startswith(path))[0]
+    assert row["status"] == "client_closed"
+
+
+def hang_up(client: RawClient, leave: str) -> None:
+    client.close() if leave == "fin" else client.reset()
+
+
+def test_a_hangup_harms_nobody_else(server: LlmtapServer, upstream: FakeUpstream) -> None:
+    upstream.script("/stay", sse([b"1", b"2"], gates=True))
+    upstream.script("/go", Script((Stall(),)))
+    with server.connect() as stays:
+        stays.send(request("POST", "/stay", (), BODY))
+        answer = stays.head("POST")
+        upstream.open("event-0")
+        assert stays.body_piece(answer)
+        goes = server.connect()
+        goes.send(request("POST", "/go", (), BODY))
+        eventually(lambda: [seen for seen in upstream.requests if seen.path == "/go"], "the second call is upstream")
+        goes.reset()
+        gone = next(seen for seen in upstream.requests if seen.path == "/go")
+        eventually(lambda: gone.closed_at, "its connection closes")
+        upstream.open("event-1")
+        upstream.open("event-2")
+        while stays.body_piece(answer):
+            pass
+        assert answer.whole
+
+
+def test_a_client_that_leaves_right_after_done_is_served(server: LlmtapServer, upstream: FakeUpstream) -> None:
+    """The official SDKs close as soon as they have read ``[DONE]``, before the last chunk."""
+    from tests.fakes.scripts import Await, chat_chunks
+
+    request_body = {"model": "m", "messages": [{"role": "user", "content": "hi"}], "stream": True}
+    events = [*chat_chunks(request_body, ["Hel", "lo"]), b"[DONE]"]
+    stream = b"".join(chunk(b"data: " + event + b"\n\n") for event in events)
+    head_ = head(200, [("Content-Type", "text/event-stream"), ("Transfer-Encoding", "chunked")])
+    upstream.script("/v1/chat/completions", Script((Send(head_ + stream), Await("never"), Send(LAST_CHUNK))))
+    import orjson
+
+    with server.connect() as client:
+        client.send(
+            request("POST", "/v1/chat/completions", [("Content-Type", "application/json")], orjson.dumps(request_body))
+        )
+        answer = client.head("POST")
+        while b"[DONE]" not in answer.body:
+            assert client.body_piece(answer)
+    row = server.row(answer.call_id or "")
+    assert (row["status"], row["output"], row["finish_reason"]) == ("ok", "Hello", "stop")
+
+
+def test_half_close_still_gets_an_answer_or_counts_as_gone(server: LlmtapServer, upstream: FakeUpstream) -> None:
+    """A client that sends FIN after its request: answered, or closed at the upstream and recorded so; never stuck."""
+    upstream.script("/half", sse([b"1"], gates=True))
+    with server.connect() as client:
+        client.send(request("POST", "/half", (), BODY))
+        eventually(lambda: upstream.requests, "the upstream has the request")
+        client.finish()
+        upstream.open("event-0")
+        upstream.open("event-1")
+        answer = client.answer("POST")
+    seen = upstream.requests[-1]
+    assert (answer.whole and answer.status == 200) or eventually(lambda: seen.closed_at, "the upstream is told")
+    row = server.rows(1, lambda row: row["path"].startswith("/half"))[0]
+    assert row["status"] == ("ok" if answer.whole else "client_closed")
