@@ -38,8 +38,7 @@ class Client(asyncio.Protocol):
         self._sent = 0.0
         self._transport: asyncio.Transport | None = None
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+    def connection_made(self, transport: asyncio.Transport) -> None:
         self._transport = transport
         self._send()
 

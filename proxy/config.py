@@ -114,7 +114,7 @@ def _fit(row: Setting, given: Given) -> Any:
     raw = os.fspath(given.value) if isinstance(given.value, Path) else given.value
     try:
         value = msgspec.convert(raw, row.hint)
-    except msgspec.ValidationError:
+    except (msgspec.ValidationError, UnicodeEncodeError):
         shown = "" if row.secret else f", not {_shown(raw)}"
         raise ConfigError(f"{given.source}: {row.section}.{row.name} must be {row.expects}{shown}") from None
     if not all(text.isprintable() for text in _texts(value)):

@@ -217,6 +217,7 @@ BAD_ENVIRONMENTS = [
     ({"LLMTAP_LIMITS_DRAIN_TIMEOUT_S": "nan"}, ["limits.drain_timeout_s", "not nan"]),
     ({"LLMTAP_LIMITS_DRAIN_TIMEOUT_S": "1 minute"}, ["limits.drain_timeout_s", "not '1 minute'"]),
     ({"LLMTAP_RELAY_ALLOW_NETWORKS": "10.0.0.0/8 fd00::/8"}, ["LLMTAP_RELAY_ALLOW_NETWORKS: relay.allow_networks"]),
+    ({"LLMTAP_LOG_LEVEL": "\udcff"}, ["LLMTAP_LOG_LEVEL: log.level must be debug or info", r"not '\udcff'"]),
     ({"LLMTAP_DATA_DIR": "a\udcff"}, ["LLMTAP_DATA_DIR: data.dir", "cannot be printed"]),
     ({"LLMTAP_CONFIG": "/nonexistent/llmtap.toml"}, ["/nonexistent/llmtap.toml: no such file"]),
     ({"LLMTAP_CONFIG": "/"}, ["/ cannot be read", "takes a TOML file"]),

@@ -6,6 +6,7 @@ some words are left. Elsewhere it is whole and carries the date.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from msgspec import Struct
@@ -14,9 +15,11 @@ from ..console import figures
 from ..records import Call, Status
 from .terminal import Terminal, fit, pad, printable, width
 
-_WORDS_MIN = 24  #: columns give way until so many are left for words
+_WORDS_MIN = 16  #: columns give way until so many are left for words
+_NARROW = 100  #: below it the model has less room
 _GIVING_WAY = ("first token", "time", "tokens")  #: in this order
 _ARROW = " → "
+_DATE_OF_MODEL = re.compile(r"-(\d{4}-\d{2}-\d{2}|\d{8})$")  #: of a model's version; show and reports have it
 
 STATUS_STYLES: dict[str, str] = {
     Status.OK: "green",
@@ -47,7 +50,8 @@ def status_word(call: Call) -> str:
 
 
 def _model(call: Call) -> str:
-    return printable(call.model or call.model_requested or call.path or figures.UNKNOWN)
+    name = call.model or call.model_requested or call.endpoint or call.path or figures.UNKNOWN
+    return printable(_DATE_OF_MODEL.sub("", name))
 
 
 def _tokens(call: Call) -> str:
@@ -56,15 +60,17 @@ def _tokens(call: Call) -> str:
 
 _TIME = Column("time", 8, lambda call: figures.clock_time(call.started_at_us), "dim")
 _DATE_TIME = Column("time", 19, lambda call: figures.date_time(call.started_at_us))
+_MODEL = Column("model", 18, _model, cut=True)
+_SHORT_MODEL = Column("model", 14, _model, cut=True)
 _COLUMNS = (
     Column("id", 8, lambda call: figures.short_id(call.id), "bold"),
     _TIME,
     Column("status", 9, status_word),
-    Column("model", 18, _model, cut=True),
+    _MODEL,
     Column("duration", 6, lambda call: figures.duration(call.latency_us), right=True),
     Column("first token", 6, lambda call: figures.duration(call.ttft_us), "dim", right=True),
     Column("tokens", 10, _tokens, right=True),
-    Column("cost", 9, lambda call: figures.cost(call.cost_nano_usd), right=True),
+    Column("cost", 10, lambda call: figures.money(call.cost_nano_usd), right=True),
 )
 _COLUMNS_WITH_DATE = tuple(_DATE_TIME if column is _TIME else column for column in _COLUMNS)
 
@@ -81,7 +87,7 @@ def call_line(call: Call, terminal: Terminal) -> str:
 
 
 def _columns_for(room: int) -> list[Column]:
-    columns = list(_COLUMNS)
+    columns = [_SHORT_MODEL if column is _MODEL and room < _NARROW else column for column in _COLUMNS]
     for name in _GIVING_WAY:
         if room - sum(column.width + 1 for column in columns) >= _WORDS_MIN:
             break

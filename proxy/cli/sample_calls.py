@@ -71,6 +71,14 @@ class SampleCalls:
             lambda: once("default", "gpt-4o", "Summarise this very long page", stream=True, leave_early=True),
             lambda: once("analyst", "gpt-5", "SQL for churn by region", user="grace"),
             lambda: self._chat("support", "gpt-5-mini", "ada"),
+            lambda: once("analyst", "gpt-4o-mini", "Name the ten metrics that matter", stream=True, user="grace"),
+            lambda: once(
+                "support", "gpt-5-mini", "Classify this mail: please delete my account", metadata={"batch": "8"}
+            ),
+            lambda: once("support", "gpt-5-mini", "Classify this mail: thank you!", metadata={"batch": "8"}),
+            lambda: self._support("Refund order 3315, please", "ada"),
+            lambda: once("default", "gpt-4o", "Translate the notice on platform 7", **_WITH_USAGE),
+            lambda: self._chat("default", "gpt-4o-mini", "linus"),
             lambda: once("default", "model-without-a-price", "A haiku about logs"),
         ]
 

@@ -9,6 +9,7 @@ wrong: ``429``, ``500``, ``cut`` (the answer breaks off half-way).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import json
 import re
@@ -55,7 +56,12 @@ _ERRORS: dict[str, tuple[int, dict[str, Any]]] = {
         },
     ),
 }
-_VERSIONS = {"gpt-5": "gpt-5-2025-08-07", "gpt-5-mini": "gpt-5-mini-2025-08-07", "gpt-4o": "gpt-4o-2024-08-06"}
+_VERSIONS = {
+    "gpt-5": "gpt-5-2025-08-07",
+    "gpt-5-mini": "gpt-5-mini-2025-08-07",
+    "gpt-4o": "gpt-4o-2024-08-06",
+    "gpt-4o-mini": "gpt-4o-mini-2024-07-18",
+}
 
 
 def sample_app() -> web.Application:
@@ -93,6 +99,14 @@ async def _stream(
 ) -> web.StreamResponse:
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
     await response.prepare(request)
+    with contextlib.suppress(ConnectionResetError):  # the reader left
+        await _send_all(request, response, asked, answer, cut=cut)
+    return response
+
+
+async def _send_all(
+    request: web.Request, response: web.StreamResponse, asked: dict[str, Any], answer: dict[str, Any], *, cut: bool
+) -> None:
     envelope = _envelope(asked, "chat.completion.chunk")
     deltas = list(_deltas(answer["message"]))
     for delta in deltas[: len(deltas) // 2] if cut else deltas:
@@ -101,14 +115,13 @@ async def _stream(
     if cut:
         assert request.transport is not None
         request.transport.abort()
-        return response
+        return
     end = {"index": 0, "delta": {}, "finish_reason": answer["finish_reason"]}
     await _send(response, envelope | {"choices": [end]})
     if (asked.get("stream_options") or {}).get("include_usage"):
         await _send(response, envelope | {"choices": [], "usage": answer["usage"]})
     await response.write(b"data: [DONE]\n\n")
     await response.write_eof()
-    return response
 
 
 async def _send(response: web.StreamResponse, chunk: dict[str, Any]) -> None:

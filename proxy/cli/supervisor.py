@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 _BACKOFF_FIRST_S = 0.1
 _BACKOFF_MOST_S = 10.0
 _HEALTHY_AFTER_S = 30.0
+_DEATHS_AT_START = 3  #: a child that dies so often before it ever served will not serve
 _GRACE_S = 10.0  #: beyond a child's own deadline
 _PACKAGE_PARENT = str(Path(__file__).resolve().parents[2])
 
@@ -42,6 +43,7 @@ class Child:
         self._module = module
         self._assignment = assignment
         self._backoff_s = _BACKOFF_FIRST_S
+        self.deaths = 0
         self._started = 0.0
         self._start_at = 0.0
 
@@ -73,6 +75,7 @@ class Child:
         if code is None:
             return
         self._release()
+        self.deaths += 1
         lived_s = time.monotonic() - self._started
         self._backoff_s = _BACKOFF_FIRST_S if lived_s > _HEALTHY_AFTER_S else min(self._backoff_s * 2, _BACKOFF_MOST_S)
         log.error("%s ended (%s); starting it again in %.1f s", self.name, _ending(code), self._backoff_s)
@@ -165,10 +168,12 @@ class Supervisor:
     def wait_ready(self, timeout_s: float) -> list[str]:
         """Until every child serves; the names of those that do not after ``timeout_s``."""
         deadline = time.monotonic() + timeout_s
-        while (waiting := [child.name for child in self.children if not child.ready()]) and time.monotonic() < deadline:
+        while waiting := [child for child in self.children if not child.ready()]:
+            if time.monotonic() > deadline or any(child.deaths >= _DEATHS_AT_START for child in waiting):
+                break
             self.look_after()
             time.sleep(0.01)
-        return waiting
+        return [child.name for child in waiting]
 
     def stop(self, listening: Sequence[Listening]) -> None:
         """Drain the relays, then end the rest; journals are empty afterwards."""

@@ -6,7 +6,7 @@ import io
 from collections.abc import Callable, Sequence
 
 from msgspec import Struct
-from rich.box import SIMPLE_HEAD
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
@@ -75,7 +75,7 @@ def _table(
     groups: Sequence[str], columns: Sequence[Column], rows: Sequence[ReportRow], total: ReportRow | None
 ) -> Table:
     several = total is not None and len(rows) > 1
-    table = Table(box=SIMPLE_HEAD, show_footer=several, pad_edge=False, header_style="bold", footer_style="bold")
+    table = Table(box=SIMPLE, show_footer=several, pad_edge=False, header_style="bold", footer_style="bold")
     for place, group in enumerate(groups):
         table.add_column(group, "total" if several and place == 0 else "", overflow="ellipsis", no_wrap=True)
     for column in columns:
@@ -90,7 +90,12 @@ def _cost(rows: Sequence[ReportRow]) -> Callable[[ReportRow], str]:
     """All costs of a table have the same number of decimals, enough for the largest."""
     largest = max((row.cost_nano_usd for row in rows), default=0)
     places = next(places for limit, places in ((100, 2), (1, 4), (0, 6)) if largest >= limit * 1_000_000_000)
-    return lambda row: f"${row.cost_nano_usd / 1_000_000_000:,.{places}f}"
+
+    def cell(row: ReportRow) -> str:
+        known = row.cost_nano_usd or row.calls_without_cost < row.calls
+        return f"${row.cost_nano_usd / 1_000_000_000:,.{places}f}" if known else figures.UNKNOWN
+
+    return cell
 
 
 def _footnote(total: ReportRow) -> str:

@@ -45,7 +45,7 @@ def size(number: int | None) -> str:
     return f"{text[:-1]} {text[-1]}B" if text[-1].isalpha() else f"{text} B"
 
 
-def cost(nano_usd: int | None) -> str:
+def money(nano_usd: int | None) -> str:
     """Dollars with three digits that matter: ``$12.34 $0.0123 $0.0000004``."""
     if nano_usd is None:
         return UNKNOWN

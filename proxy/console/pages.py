@@ -69,7 +69,7 @@ def _environment() -> jinja2.Environment:
         "duration": figures.duration,
         "count": figures.count,
         "size": figures.size,
-        "cost": figures.cost,
+        "money": figures.money,
         "exact_dollars": figures.exact_dollars,
         "clock_time": figures.clock_time,
         "date_time": figures.date_time,

@@ -9,9 +9,10 @@ from typing import Any
 
 from msgspec import Struct
 
-from .json_values import compact, mapping, text
+from .json_values import compact, mapping
 
 _LONGEST_MESSAGE = 2000
+_LONGEST_LABEL = 100
 _LONGEST_PAGE = 8192  # keeps the patterns below quick on any bytes
 _LONGEST_EXCERPT = 300
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
@@ -32,29 +33,30 @@ def failure(value: Any, body: bytes, status: int | None) -> Failure | None:
     ``value`` is the JSON value of ``body``, None when it has none. An error object counts with
     any status, everything else with those from 400 on.
     """
-    found = failure_in(value)
-    if found or status is None or status < 400:
-        return found
+    failed = status is not None and status >= 400
+    label = f"http_{status}" if failed else "error"
+    error = _error_in(value)
+    if error:
+        return failure_of(error, label)
+    if status is None or not failed:
+        return None
     fields = mapping(value)
     described = fields.get("message") or fields.get("detail") or fields.get("errors") or excerpt(body) or phrase(status)
-    return Failure(_label(fields) or f"http_{status}", _message(described))
+    return Failure(_label(fields) or label, _message(described))
 
 
-def failure_in(value: Any) -> Failure | None:
-    """The failure in ``{"error": …}``, also when that stands in a list, or in ``{"object": "error", …}``."""
+def failure_of(error: Any, label: str = "error") -> Failure:
+    """The failure that an error value tells of, an object or a mere string; ``label`` when it has no type."""
+    fields = mapping(error)
+    return Failure(_label(fields) or label, _message(fields.get("message") or error))
+
+
+def _error_in(value: Any) -> Any:
+    """``{"error": …}``, also when that stands in a list, or ``{"object": "error", …}`` itself."""
     if isinstance(value, list) and value:
         value = value[0]
     fields = mapping(value)
-    error = fields.get("error")
-    if not error and fields.get("object") == "error":
-        error = fields
-    return failure_of(error) if error else None
-
-
-def failure_of(error: Any) -> Failure:
-    """The failure that an error value tells of: an object, or a mere string."""
-    fields = mapping(error)
-    return Failure(_label(fields) or "error", _message(text(fields.get("message")) or error))
+    return fields.get("error") or (fields if fields.get("object") == "error" else None)
 
 
 def phrase(status: int) -> str:
@@ -74,11 +76,11 @@ def excerpt(body: bytes) -> str:
 
 
 def _label(fields: dict[str, Any]) -> str | None:
-    for key in ("type", "code", "status"):
-        label = fields.get(key)
-        if isinstance(label, (str, int)) and not isinstance(label, bool) and label != "":
-            return str(label)[:100]
-    return None
+    """The most telling of what names the kind of an error: words before numbers."""
+    named = [fields.get(key) for key in ("type", "code", "status")]
+    words = [name for name in named if isinstance(name, str) and name]
+    numbers = [str(name) for name in named if isinstance(name, int) and not isinstance(name, bool)]
+    return next((name[:_LONGEST_LABEL] for name in (*words, *numbers)), None)
 
 
 def _message(described: Any) -> str:

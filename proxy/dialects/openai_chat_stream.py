@@ -6,18 +6,20 @@ both are read by the same code.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Callable, Iterable
 from itertools import groupby
-from typing import Any
+from typing import Any, ClassVar
 
 from msgspec import Struct
 
-from ..wire.sse import Decoder, Event
+from ..wire.sse import MESSAGE, Decoder, Event
 from .failures import Failure, failure_of
-from .json_values import Notes, compact, loads, mapping, text
-from .openai_chat_chunks import END, ChoiceDelta, Chunk, Delta, read_chunk
+from .json_values import Notes, compact, items, loads, mapping, text
+from .openai_chat_chunks import END, Chunk, read_chunk, read_head
 
 _READ_BYTES = 65_536  # fed at once, so that what was read is still in the processor's cache
+_TEXTS = frozenset({"content", "reasoning_content", "reasoning", "refusal"})
 
 
 class Assembled(Struct, frozen=True, kw_only=True):
@@ -47,8 +49,7 @@ class _Stream:
     def __init__(self, notes: Notes) -> None:
         self._notes = notes
         self._answers: dict[int, _Answer] = {}
-        self._first: Chunk | None = None  # of those that name what they belong to
-        self._last = Chunk()
+        self._heads: dict[str, bytes] = {}  # data of the chunks that may say what they belong to
         self._usage: Any = None
         self._x_groq: Any = None
         self._failure: Failure | None = None
@@ -57,24 +58,33 @@ class _Stream:
 
     def take(self, events: Iterable[Event]) -> None:
         """Gather what the events bring. This runs for every token of every stream."""
-        answers = self._answers
+        answers, notes = self._answers, self._notes
         for event in events:
-            chunk = read_chunk(event.data, self._notes)
+            chunk = read_chunk(event.data, notes)
             for choice in chunk.choices or ():
-                answer = answers.get(choice.index) or answers.setdefault(choice.index, _Answer())
-                if answer.take(choice) and self._first_content_offset is None:
+                answer = answers.get(choice.index) or self._begin(choice.index, event)
+                if choice.delta and answer.take(choice.delta) and self._first_content_offset is None:
                     self._first_content_offset = event.end
-            if chunk.id or chunk.model:
-                self._first = self._first or chunk
-                self._last = chunk
-            if chunk.usage or chunk.x_groq or chunk.error or chunk is END or event.type == "error":
+                    self._heads["content"] = event.data
+                if choice.finish_reason:
+                    answer.finish_reason = choice.finish_reason
+                    self._heads["finish"] = event.data
+                if choice.logprobs:
+                    answer.take_logprobs(choice.logprobs)
+            if chunk.usage or chunk.x_groq or chunk.error or chunk is END or event.type != MESSAGE:
                 self._aside(event, chunk)
+
+    def _begin(self, index: int, event: Event) -> _Answer:
+        self._heads.setdefault("first", event.data)
+        return self._answers.setdefault(index, _Answer())
 
     def _aside(self, event: Event, chunk: Chunk) -> None:
         """What is said beside the answers. The last usage holds: a cumulative one is never summed."""
         self._done = self._done or chunk is END
         self._usage = chunk.usage or self._usage
         self._x_groq = chunk.x_groq or self._x_groq
+        if chunk is not END:
+            self._heads.setdefault("aside", event.data)
         if chunk.error or event.type == "error":
             error = chunk.error or loads(event.data, "an error event", Notes()) or event.data.decode("utf-8", "replace")
             self._failure = self._failure or failure_of(error)
@@ -82,14 +92,13 @@ class _Stream:
     def result(self) -> Assembled:
         """What it amounts to, once all was taken."""
         finished = bool(self._answers) and all(answer.finish_reason for answer in self._answers.values())
-        first = self._first or self._last
+        head: dict[str, Any] = {}
+        for place in ("aside", "finish", "content", "first"):
+            head |= read_head(self._heads.get(place, b"null"))
         return Assembled(
             completion={
-                "id": first.id or self._last.id,
-                "model": first.model or self._last.model,
-                "service_tier": self._last.service_tier or first.service_tier,
-                "system_fingerprint": self._last.system_fingerprint or first.system_fingerprint,
-                "choices": [answer.value(index) for index, answer in sorted(self._answers.items())],
+                **head,
+                "choices": [answer.value(index, self._notes) for index, answer in sorted(self._answers.items())],
                 "usage": self._usage,
                 "x_groq": self._x_groq,
             },
@@ -104,76 +113,76 @@ class _Answer:
 
     def __init__(self) -> None:
         self.finish_reason: str | None = None
-        self._role: str | None = None
-        self._content: list[str | list[Any]] = []
-        self._reasoning: list[str] = []
-        self._refusal: list[str] = []
-        self._calls: dict[int, list[_Call]] = {}
+        self._role: Any = None
+        self._texts: defaultdict[str, list[Any]] = defaultdict(list)
+        self._audio: defaultdict[str, list[str]] = defaultdict(list)
+        self._calls: defaultdict[int, list[_Call]] = defaultdict(list)
         self._legacy_call: _Call | None = None
-        self._audio: dict[str, list[str]] = {}
         self._logprobs: dict[str, list[Any]] = {}
 
-    def take(self, choice: ChoiceDelta) -> bool:
+    def take(self, delta: dict[str, Any]) -> bool:
         """Add a delta; whether it carried something of the answer."""
         told = False
-        delta = choice.delta
-        if delta:
-            if delta.content:
-                self._content.append(delta.content)
+        for key, value in delta.items():
+            if not value:
+                continue
+            if key in _TEXTS:
+                self._texts[key].append(value)
                 told = True
-            if delta.reasoning_content or delta.reasoning or delta.tool_calls or delta.refusal or delta.role:
-                told = self._take_rarer(delta) or told
-            if delta.function_call or delta.audio:
-                told = self._take_rarest(delta) or told
-        self.finish_reason = choice.finish_reason or self.finish_reason
-        if choice.logprobs:
-            self._take_logprobs(choice.logprobs)
+            elif key in self._TAKERS:
+                told = self._TAKERS[key](self, value) or told
         return told
 
-    def _take_rarer(self, delta: Delta) -> bool:
-        self._role = self._role or delta.role
-        reasoning = delta.reasoning_content or delta.reasoning  # OpenRouter sends both, with the same text
-        if reasoning:
-            self._reasoning.append(reasoning)
-        if delta.refusal:
-            self._refusal.append(delta.refusal)
-        told = [self._call(call).take(call) for call in delta.tool_calls or ()]
-        return bool(reasoning or delta.refusal) or any(told)
+    def _take_role(self, value: Any) -> bool:
+        self._role = self._role or value
+        return False
 
-    def _take_rarest(self, delta: Delta) -> bool:
-        """The older form of a tool call, and sound."""
+    def _take_tool_calls(self, value: Any) -> bool:
         told = False
-        if delta.function_call:
-            self._legacy_call = self._legacy_call or _Call()
-            told = self._legacy_call.take({"function": delta.function_call})
-        for key in ("transcript", "data"):
-            if piece := text(mapping(delta.audio).get(key)):
-                self._audio.setdefault(key, []).append(piece)
-                told = True
+        for delta in value if isinstance(value, list) else ():
+            if isinstance(delta, dict):
+                told = self._call(delta).take(delta) or told
         return told
 
     def _call(self, delta: dict[str, Any]) -> _Call:
         """Calls are told apart by index; where that is missing or always 0, by a new id that comes with a name."""
         index = delta.get("index")
-        calls = self._calls.setdefault(index if isinstance(index, int) else 0, [])
-        if not calls or calls[-1].is_over(delta):
+        calls = self._calls[index if isinstance(index, int) else 0]
+        if not calls or ("id" in delta and calls[-1].is_over(delta)):
             calls.append(_Call())
         return calls[-1]
 
-    def _take_logprobs(self, logprobs: dict[str, Any]) -> None:
+    def _take_function_call(self, value: Any) -> bool:
+        self._legacy_call = self._legacy_call or _Call()
+        return self._legacy_call.take({"function": value})
+
+    def _take_audio(self, value: Any) -> bool:
+        pieces = {key: piece for key in ("transcript", "data") if (piece := text(mapping(value).get(key)))}
+        for key, piece in pieces.items():
+            self._audio[key].append(piece)
+        return bool(pieces)
+
+    #: By field of a delta that is no mere text: what takes it in, and whether that was something of the answer.
+    _TAKERS: ClassVar[dict[str, Callable[[_Answer, Any], bool]]] = {
+        "role": _take_role,
+        "tool_calls": _take_tool_calls,
+        "function_call": _take_function_call,
+        "audio": _take_audio,
+    }
+
+    def take_logprobs(self, logprobs: dict[str, Any]) -> None:
+        """Their lists grow with the deltas."""
         for key, values in logprobs.items():
             if isinstance(values, list):
                 self._logprobs.setdefault(key, []).extend(values)
 
-    def value(self, index: int) -> dict[str, Any]:
+    def value(self, index: int, notes: Notes) -> dict[str, Any]:
         """The choice as a unary answer has it."""
         return {
             "index": index,
             "message": {
                 "role": self._role,
-                "content": _joined(self._content),
-                "reasoning_content": "".join(self._reasoning),
-                "refusal": "".join(self._refusal),
+                **{key: _joined(key, pieces, notes) for key, pieces in self._texts.items()},
                 "tool_calls": [call.value() for _, calls in sorted(self._calls.items()) for call in calls],
                 "function_call": self._legacy_call.value()["function"] if self._legacy_call else None,
                 "audio": {key: "".join(pieces) for key, pieces in self._audio.items()},
@@ -199,16 +208,21 @@ class _Call:
 
     def take(self, delta: dict[str, Any]) -> bool:
         """Add a delta; whether it carried something."""
-        self._id = self._id or text(delta.get("id"))
-        self._custom = self._custom or "custom" in delta
+        if "id" in delta:
+            self._id = self._id or text(delta["id"])
+        if "custom" in delta:
+            self._custom = True
         called = _called(delta)
-        said = text(called.get("name")) or ""
+        told = "name" in called and self._take_name(text(called["name"]) or "")
+        arguments = called.get("arguments", called.get("input"))
+        if arguments:
+            self._arguments.append(compact(arguments) or "")
+        return told or bool(arguments)
+
+    def _take_name(self, said: str) -> bool:
         if said != self._name:  # some servers repeat the whole name in every delta
             self._name += said
-        arguments = called.get("arguments", called.get("input"))
-        piece = "" if arguments is None else compact(arguments) or ""
-        self._arguments.append(piece)
-        return bool(said or piece)
+        return bool(said)
 
     def value(self) -> dict[str, Any]:
         """The call as a unary answer has it."""
@@ -222,14 +236,14 @@ def _called(delta: dict[str, Any]) -> dict[str, Any]:
     return mapping(delta.get("function") or delta.get("custom"))
 
 
-def _joined(pieces: list[str | list[Any]]) -> str | list[Any]:
-    """Content deltas are strings; Mistral's are lists of parts where it thinks aloud."""
+def _joined(key: str, pieces: list[Any], notes: Notes) -> str | list[Any]:
+    """Text deltas are strings; Mistral's are lists of parts where it thinks aloud."""
     strings = [piece for piece in pieces if isinstance(piece, str)]
     if len(strings) == len(pieces):
         return "".join(strings)
     parts: list[Any] = []
     for piece in pieces:
-        parts += [{"type": "text", "text": piece}] if isinstance(piece, str) else piece
+        parts += [{"type": "text", "text": piece}] if isinstance(piece, str) else items(piece, key, notes)
     return [
         part for key, group in groupby(parts, lambda part: mapping(part).get("type")) for part in _merged(key, group)
     ]

@@ -30,6 +30,8 @@ from .slow import Payloads, SlowDisk, Written
 
 log = logging.getLogger(__name__)
 
+__all__ = ["COUNTERS", "COUNTER_FILE", "JournalWriter", "Record", "Written"]
+
 COUNTER_FILE = "counter"
 #: The counters of one journal, in its ``counter`` file; the flock on that file is the owner's.
 COUNTERS = (

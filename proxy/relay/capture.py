@@ -10,13 +10,10 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import deque
-from collections.abc import Sequence
 
 from ..clock import monotonic_us
 from ..config import Journal as Settings
-from ..journal.codec import Record
-from ..journal.slow import Written
-from ..journal.writer import JournalWriter
+from ..journal.writer import JournalWriter, Record, Written
 from ..records import Begin, End, Head, Header, Outcome, Part, Side
 
 #: SDKs hang up right at these, so all before them must be safe before they are passed on.
@@ -131,6 +128,7 @@ class Capture:
         self._began = False
         self._lost_parts = 0
         self._status: int | None = None
+        self._head: Head | None = None  #: of the answer, while it is not in the journal
         self._request = Body(Side.REQUEST)
         self._response = Body(Side.RESPONSE)
         self._marks = 0
@@ -162,12 +160,12 @@ class Capture:
         ours: bool,
         event_stream: bool,
     ) -> None:
-        """Status line and headers, recorded at once: a running row can then show them."""
+        """Status line and headers; they are journaled with the first bytes that follow."""
         self._status = status
         self._stream_tail = b"" if event_stream else None
         if not self._began:
             return
-        head = Head(
+        self._head = Head(
             id=self.id,
             offset_us=self.elapsed_us,
             status=status,
@@ -176,7 +174,7 @@ class Capture:
             headers=() if self._begin.no_log else headers,
             ours=ours,
         )
-        self._note(self._journal.append([*self._request.take(self.id), head]))
+        self._recording.wait_for_more(self)
 
     async def response_data(self, data: bytes) -> None:
         """Body bytes from the upstream, before they are passed on."""
@@ -186,9 +184,8 @@ class Capture:
 
     def flush(self) -> Written:
         """Write what waits on both sides."""
-        self._recording.forget(self)
-        parts = [*self._request.take(self.id), *self._response.take(self.id)]
-        return self._note(self._journal.append(parts)) if parts and self._began else True
+        records = self._unwritten()
+        return self._note(self._journal.append(records)) if records and self._began else True
 
     async def end(self, outcome: Outcome, **details: object) -> bool:
         """Journal the end, before the client can see it; False when it could not be."""
@@ -199,18 +196,22 @@ class Capture:
         if self.ended:
             return True
         self.ended = True
-        self._recording.forget(self)
+        records = self._unwritten()
         if not self._began:
             return False
-        parts: Sequence[Record] = (*self._request.take(self.id), *self._response.take(self.id))
-        end = self._make_end(outcome, details)
-        written = self._journal.append([*parts, end])
+        written = self._journal.append([*records, self._make_end(outcome, details)])
         if written is False:
             self._lose()
-            self._recording.keep_end(self._make_end(outcome, details, lost_parts=self._lost_parts + len(parts)))
+            self._recording.keep_end(self._make_end(outcome, details, lost_parts=self._lost_parts + len(records)))
         return written
 
     # --- inside -----------------------------------------------------------------------------
+
+    def _unwritten(self) -> list[Record]:
+        """What waits, in the order in which it passed."""
+        self._recording.forget(self)
+        head, self._head = self._head, None
+        return [*self._request.take(self.id), *([head] if head else []), *self._response.take(self.id)]
 
     def _make_end(self, outcome: Outcome, details: dict[str, object], lost_parts: int | None = None) -> End:
         now_us = monotonic_us()

@@ -22,7 +22,8 @@ class SlowPath:
     """Handles every request of one worker."""
 
     def __init__(self, services: Services) -> None:
-        self.draining = False
+        self.draining = False  #: every answer is the last on its connection
+        self.cutting = False  #: calls that still run are being cut
         self.running: set[asyncio.Task[object]] = set()
         self._services = services
         self._ids = CallIds()
@@ -60,7 +61,7 @@ class SlowPath:
         except AnswerCutError:
             raise
         except asyncio.CancelledError:
-            capture.end_now(Outcome.CLIENT_CLOSED if _gone(request) or not self.draining else Outcome.STOPPED)
+            capture.end_now(Outcome.STOPPED if self.cutting else Outcome.CLIENT_CLOSED)
             raise
         except ConnectionError:
             capture.end_now(Outcome.CLIENT_CLOSED)
@@ -102,10 +103,6 @@ class SlowPath:
             headers=() if arrived.no_log else recorder.headers(request.raw_headers),
             no_log=arrived.no_log,
         )
-
-
-def _gone(request: web.BaseRequest) -> bool:
-    return request.transport is None or request.transport.is_closing()
 
 
 def _networks(config: Config) -> tuple[Network, ...]:

@@ -26,6 +26,7 @@ from .upstream import OwnAddresses, Upstreams
 log = logging.getLogger(__name__)
 _TICK_S = 1.0
 _DRAIN_STEP_S = 0.1
+_LINGER_S = 2.0  #: an answer given before the body was read would be lost in a reset without it
 
 
 async def main(assignment: Assignment, vitals: Vitals, stop: asyncio.Event) -> None:
@@ -78,6 +79,7 @@ def _server(path: SlowPath, config: Config) -> RelayServer:
         max_field_size=limits.header_bytes,
         max_headers=limits.header_count,
         auto_decompress=False,
+        lingering_time=_LINGER_S,
         access_log=None,
         logger=log,
     )
@@ -101,6 +103,7 @@ async def _drain(path: SlowPath, server: RelayServer, timeout_s: float) -> None:
         _close_idle(server)
     if path.running:
         log.warning("cutting %d calls that did not finish in time", len(path.running))
+        path.cutting = True
     await server.shutdown(timeout=0.1)
 
 

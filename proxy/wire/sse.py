@@ -16,6 +16,7 @@ MAX_EVENT_BYTES = 64 << 20
 
 _BOM = b"\xef\xbb\xbf"
 _PLAIN = b"data: "
+_BLANK_THEN_PLAIN = b"\n" + _PLAIN
 _COMMENT = b":"
 
 
@@ -83,10 +84,14 @@ class Decoder:
 
     def _plain_events(self, data: bytes, start: int, base: int, events: list[Event]) -> int:
         """The common case, quickly: events of one data line. Stops where another kind begins."""
-        find, startswith = data.find, data.startswith
-        while startswith(_PLAIN, start):
+        find = data.find
+        plain = data.startswith(_PLAIN, start)
+        while plain:
             stop = find(b"\n", start)
-            if stop < 0 or not startswith(b"\n", stop + 1) or stop - start > self._max:
+            if stop < 0 or stop - start > self._max:
+                break
+            plain = data[stop + 1 : stop + 8] == _BLANK_THEN_PLAIN
+            if not plain and data[stop + 1 : stop + 2] != b"\n":
                 break
             events.append(Event(MESSAGE, data[start + 6 : stop], base + stop + 2))
             start = stop + 2

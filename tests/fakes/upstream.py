@@ -121,8 +121,8 @@ class Connection(asyncio.Protocol):
     async def until(self, end: bytes, limit: int) -> bytes:
         """Bytes up to and with ``end``; empty when the peer goes first."""
         while (at := self._buffer.find(end)) < 0:
-            if len(self._buffer) > limit:
-                raise ViolationError(f"no {end!r} within {limit} bytes")
+            if len(self._buffer) > limit or (self._buffer and self._buffer[0] < 32):
+                raise ViolationError(f"no {end!r} within {limit} bytes: {self._buffer[:40]!r}")
             if not await self._more() and end not in self._buffer:
                 return b""
         return self._take(at + len(end))

@@ -152,8 +152,8 @@ def test_a_chunked_answer_is_not_complete_before_it_is_recorded(tmp_path: Path, 
     steps = (Send(head(200, [("Transfer-Encoding", "chunked")]) + b"5\r\nhello\r\n0\r\n\r\n"),)
     own_upstream.script("/once", Script(steps))
     for _ in range(10):
-        relay = RelayWorker(tmp_path, own_upstream.url).start()
-        got = relay.ask(request("POST", "/once", (), b"x"))
-        relay.end()
+        with RelayWorker(tmp_path, own_upstream.url) as relay:
+            got = relay.ask(request("POST", "/once", (), b"x"))
+            relay.end()
         assert got.whole
         assert read_journals(relay.data).calls[str(got.call_id)].whole

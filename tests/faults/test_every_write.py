@@ -39,6 +39,8 @@ def traced_call(relay: RelayWorker, syscall: str, when: int) -> tuple[Answer | N
             answer = relay.ask(request("POST", "/v1/chat/completions", (), BODY))
         except OSError:
             answer = None
+        if answer is None or not answer.whole:
+            relay.process.wait(20)
         # The heartbeat may hit the syscall as well: it counts like any other instant.
         return answer, relay.process.poll() is not None
     finally:
@@ -59,18 +61,15 @@ def traced(pid: int) -> bool:
 def test_killed_at_every_write_of_one_call(tmp_path: Path, own_upstream: FakeUpstream) -> None:
     own_upstream.script("/v1/chat/completions", sse(chat_chunks({"model": "m"}, ["Hel", "lo"]), pause_s=0.001))
     states = 0
-    relay: RelayWorker | None = None
     for syscall in CALLS:
         for when in range(1, MOST):
             directory = tmp_path / f"{syscall}-{when}"
             directory.mkdir()
-            if relay is None:
-                relay = RelayWorker(directory, own_upstream.url).start()
             own_upstream.requests.clear()
-            answer, died = traced_call(relay, syscall, when)
-            relay.end()
+            with RelayWorker(directory, own_upstream.url) as relay:
+                answer, died = traced_call(relay, syscall, when)
+                relay.end()
             check_state(relay, answer, own_upstream)
-            relay = None
             if not died:
                 break
             states += 1

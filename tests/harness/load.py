@@ -23,6 +23,7 @@ from .client import RawClient, request
 from .eventually import eventually
 
 MARKER = "X-Llmtap-Meta-Marker"
+_AFTER_TROUBLE_S = 0.01  #: as any client would, it does not hammer a server that is down
 WORDS = ["word "] * 12
 
 
@@ -78,9 +79,11 @@ class Load:
             except OSError as error:
                 outcome = Outcome(marker, False, 0, trouble=type(error).__name__)
             self.outcomes.append(outcome)
-            if not outcome.complete and client is not None:
-                client.close()
+            if not outcome.complete:
+                if client is not None:
+                    client.close()
                 client = None
+                self._stop.wait(_AFTER_TROUBLE_S)
         if client is not None:
             client.close()
 

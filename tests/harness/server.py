@@ -93,15 +93,15 @@ class LlmtapServer(Watched):
 
     def kill_all(self) -> None:
         """End every process of ours at once (cleaning up after a test)."""
-        pids = self.pids()
         assert self.process is not None
-        if self.process.poll() is None:
-            self.process.kill()
+        children = self.pids()
+        self.process.kill()
         self.process.wait()
-        for role, pid in pids.items():
-            if role != "supervisor" and self.alive(role):
+        for role, pid in children.items():
+            if self.gauges(role).get("pid") == pid:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
+                eventually(lambda role=role: not self.alive(role), f"{role} is gone")
 
     def __enter__(self) -> Self:
         return self.start()
@@ -123,7 +123,7 @@ class LlmtapServer(Watched):
 
     def await_restart(self, role: str, old_pid: int, timeout_s: float = START_S) -> None:
         """Wait until a new process serves in a role."""
-        eventually(lambda: self.ready(role) and self.pid(role) != old_pid, f"{role} is back", timeout_s)
+        eventually(lambda: self.ready(role, old_pid), f"{role} is back", timeout_s)
 
     # -- reading what was recorded
 

@@ -29,38 +29,40 @@ class Watched:
         return self.stderr.read_text(errors="replace")
 
     def gauges(self, role: str) -> dict[str, int]:
-        """The vital signs of ``relay-0``, ``ingest``, ``console`` or ``supervisor``; empty when there are none."""
+        """The vital signs of ``relay-0``, ``ingest``, ``console``, ``supervisor``; empty when it does not live."""
+        return self._look(role, only_alive=True)
+
+    def last_gauges(self, role: str) -> dict[str, int]:
+        """As ``gauges``, but also of a process that has died."""
+        return self._look(role, only_alive=False)
+
+    def _look(self, role: str, *, only_alive: bool) -> dict[str, int]:
         try:
             gauges = Gauges.open(self.data / "run" / f"{role}.gauges", VITALS)
         except (OSError, ValueError):
             return {}
         try:
-            return {name: gauges[name] for name in VITALS}
+            return {name: gauges[name] for name in VITALS} if not only_alive or gauges.owner_alive() else {}
         finally:
             gauges.close()
 
     def alive(self, role: str) -> bool:
         """Whether the process that owns a role's gauges lives."""
-        try:
-            gauges = Gauges.open(self.data / "run" / f"{role}.gauges", VITALS)
-        except (OSError, ValueError):
-            return False
-        try:
-            return gauges.owner_alive()
-        finally:
-            gauges.close()
+        return bool(self.gauges(role))
 
-    def ready(self, role: str) -> bool:
-        """Whether a role serves."""
-        return self.gauges(role).get("ready") == 1 and self.alive(role)
+    def ready(self, role: str, besides: int = 0) -> bool:
+        """Whether a role is served, by a process other than ``besides``."""
+        gauges = self.gauges(role)
+        return gauges.get("ready") == 1 and gauges["pid"] != besides
 
     def pid(self, role: str) -> int:
-        """The process id of a role."""
+        """The process id of a role that is alive."""
         return self.gauges(role)["pid"]
 
     def pids(self) -> dict[str, int]:
-        """Role → process id, of every role that has gauges."""
-        return {path.stem: self.pid(path.stem) for path in (self.data / "run").glob("*.gauges")}
+        """Role → process id, of every role that is alive."""
+        found = {path.stem: self.gauges(path.stem) for path in (self.data / "run").glob("*.gauges")}
+        return {role: gauges["pid"] for role, gauges in found.items() if gauges}
 
     @property
     def port(self) -> int:

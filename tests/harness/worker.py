@@ -51,7 +51,11 @@ class RelayWorker(Watched):
         assert self.process.stdin is not None
         self.process.stdin.write(msgspec.json.encode(assignment) + b"\n")
         self.process.stdin.flush()
-        eventually(self._serves, "the relay serves", START_S)
+        try:
+            eventually(self._serves, "the relay serves", START_S)
+        except AssertionError:
+            self.end()
+            raise
         return self
 
     def _serves(self) -> bool:
@@ -78,5 +82,6 @@ class RelayWorker(Watched):
         self.process.stdin.close()
 
     def __exit__(self, kind: object, *exc: object) -> None:
-        code = self.stop()
-        assert kind or code == 0, self.log[-4000:]
+        if self.process.returncode is None:
+            code = self.stop()
+            assert kind or code == 0, self.log[-4000:]

@@ -101,9 +101,9 @@ def test_a_client_that_stops_sending_is_let_go(tmp_path: Path, own_upstream: Fak
                 client.send(beginning)
                 answer = client.answer("POST")
                 assert answer.status in (0, 400, 408)
-                assert client.at_end()
+                assert answer.ending != "whole" or answer.value("connection") == b"close"
         with server.connect() as client:
-            assert client.ask(ASK).status == 400  # no messages: the upstream's own answer
+            assert client.ask(ASK).status == 200
             assert client.at_end() == "eof"  # kept, then idle for too long
     assert not any(seen.whole and seen.path == "/t" for seen in own_upstream.requests)
 

@@ -19,6 +19,8 @@ from .files import connect_reader
 from .queries import QUERIES
 from .slices import Slices
 
+#: What reading a damaged file can raise; Python cannot even decode some of SQLite's messages about it.
+UNREADABLE = (sqlite3.Error, DamagedError, OSError, TypeError, ValueError)
 HASH_BYTES = 16
 SEAL_BYTES = 8
 Marks = tuple[tuple[int, int], ...]
@@ -85,7 +87,7 @@ def seal(salt: bytes, uuid: bytes, record: bytes, *bodies: tuple[bytes, list[byt
 
 
 class SegmentReader:
-    """A body segment, open for reading. Methods raise ``DamagedError`` or ``sqlite3.Error``."""
+    """A body segment, open for reading. Methods raise one of ``UNREADABLE`` when it is damaged."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
@@ -165,7 +167,7 @@ def _exchange(packed: bytes, request_body: bytes, response_body: bytes) -> Excha
 
 
 def open_segment(path: Path) -> SegmentReader:
-    """Open a segment for reading. Raises ``sqlite3.Error`` or ``DamagedError``."""
+    """Open a segment for reading. Raises one of ``UNREADABLE``."""
     connection = connect_reader(path)
     try:
         return SegmentReader(connection)

@@ -17,8 +17,7 @@ from ...query.tree import Filter
 from ...records import Call, Exchange
 from ..base import Position, ReportRow, Stats
 from . import find
-from .blob import DamagedError
-from .bodies import SegmentReader, open_segment
+from .bodies import UNREADABLE, SegmentReader, open_segment
 from .files import MAIN, connect_reader, refuse_network, store_directory
 from .queries import QUERIES
 from .rows import uuid_bytes
@@ -173,7 +172,7 @@ class _Bodies:
         name, row_id = place
         try:
             return self._segment(name).exchange(row_id, uuid)
-        except (sqlite3.Error, DamagedError, OSError) as error:
+        except UNREADABLE as error:
             log.warning("%s: the bodies of call %s cannot be given back: %s", name, call_id, error)
             return None
 

@@ -36,14 +36,11 @@ class Segments:
             segment = self._of_day(now_us)
             try:
                 return segment.path.name, segment.write(entries)
-            except sqlite3.Error as error:
-                self.close()
-                if not is_damage(error):
+            except BaseException as error:
+                self.close()  # it remembers messages that were rolled back
+                if not (isinstance(error, Exception) and is_damage(error)):
                     raise
                 self._damaged.add(segment.path.name)
-            except BaseException:
-                self.close()  # it remembers messages that were rolled back
-                raise
 
     def close(self) -> None:
         """Close the open segment."""
@@ -65,7 +62,7 @@ class Segments:
                 continue
             try:
                 return SegmentWriter(self._directory / name)
-            except sqlite3.Error as error:
+            except (sqlite3.Error, UnicodeDecodeError) as error:
                 if not is_damage(error):
                     raise
                 self._damaged.add(name)

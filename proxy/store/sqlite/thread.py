@@ -20,6 +20,7 @@ from ...errors import StoreError
 P = ParamSpec("P")
 T = TypeVar("T")
 
+_FAILURES = (sqlite3.Error, UnicodeDecodeError)  # the second: a message that quotes a damaged file
 _HINTS = {
     "full": "make room on the disk",
     "locked": "another process holds it; try again",
@@ -43,7 +44,7 @@ class DatabaseThread:
         connection = aiosqlite.Connection(connect, iter_chunk_size=64)
         try:
             await connection
-        except sqlite3.Error as error:
+        except _FAILURES as error:
             raise _translated(error, path) from error
         return cls(path, connection)
 
@@ -54,7 +55,7 @@ class DatabaseThread:
         raw = self._connection._conn  # noqa: SLF001
         try:
             result: T = await self._connection._execute(function, raw, *args, **kwargs)  # type: ignore[no-untyped-call]  # noqa: SLF001
-        except sqlite3.Error as error:
+        except _FAILURES as error:
             raise _translated(error, self._path) from error
         return result
 
@@ -63,7 +64,7 @@ class DatabaseThread:
         await self._connection.close()
 
 
-def _translated(error: sqlite3.Error, path: Path) -> StoreError:
-    text = str(error)
+def _translated(error: Exception, path: Path) -> StoreError:
+    text = "its schema is malformed" if isinstance(error, UnicodeDecodeError) else str(error)
     hint = next((f": {hint}" for sign, hint in _HINTS.items() if sign in text), "")
     return StoreError(f"{path}: {text}{hint}")

@@ -6,8 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-from .blob import DamagedError
-from .bodies import SegmentReader, open_segment
+from .bodies import UNREADABLE, SegmentReader, open_segment
 from .queries import QUERIES
 from .rows import uuid_text
 
@@ -39,13 +38,13 @@ def _segment(path: Path, calls: list[tuple[bytes, int]]) -> Iterator[str]:
         return
     try:
         segment = open_segment(path)
-    except (sqlite3.Error, DamagedError) as error:
+    except UNREADABLE as error:
         yield f"{path.name} cannot be read: {error}: the bodies of {len(calls)} calls are gone"
         return
     try:
         yield from _pages(segment.connection, path.name)
         yield from _calls(segment, path.name, calls)
-    except sqlite3.Error as error:
+    except UNREADABLE as error:
         yield f"{path.name}: {error}"
     finally:
         segment.close()
@@ -56,5 +55,5 @@ def _calls(segment: SegmentReader, name: str, calls: list[tuple[bytes, int]]) ->
         try:
             if segment.exchange(body, uuid) is None:
                 yield f"{name}: the bodies of call {uuid_text(uuid)} are not where its row says"
-        except (sqlite3.Error, DamagedError) as error:
+        except UNREADABLE as error:
             yield f"{name}: the bodies of call {uuid_text(uuid)} cannot be given back: {error}"
