@@ -25,6 +25,7 @@ from ..console.health import look_at_all
 from ..datadir import FOLDERS, prepare
 from ..errors import ConfigError
 from .options import config_options, configured_by
+from .ports import holder
 from .terminal import Terminal, printable
 
 _PYTHON_MIN = (3, 11)
@@ -139,6 +140,8 @@ def _why_not(host: str, port: int) -> str | None:
     except OSError as error:
         if host == "::1" and error.errno in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL):
             return None
+        if error.errno == errno.EADDRINUSE:
+            return f"{holder(port) or 'another process'} holds it"
         return error.strerror or str(error)
     return None
 

@@ -19,6 +19,7 @@ from msgspec import Struct
 from .. import logs
 from ..addresses import parse_base
 from ..config import Config, Upstream
+from ..datadir import prepare
 from ..errors import ConfigError
 from ..records import Call, Status
 from .options import with_config
@@ -66,12 +67,15 @@ def run(config: Config, command: tuple[str, ...]) -> int:
     redirections = plan(os.environ)
     name = f"run-{os.getpid()}"
     stack = Stack(
-        _own_config(config, redirections), console=False, ingest=not writer_alive(config.data_dir), relay_name=name
+        _own_config(config, redirections),
+        console=False,
+        ingest=not writer_alive(prepare(config.data_dir)),
+        relay_name=name,
     )
     with stack:
         code = _execute(command, {**os.environ, **_variables(redirections, stack.relay_url)})
     calls = asyncio.run(_stored_calls(stack.data_dir, name))
-    print(summary(calls, stack.data_dir), file=sys.stderr)
+    print(summary(calls), file=sys.stderr)
     return code
 
 
@@ -143,16 +147,16 @@ async def _stored_calls(data_dir: Path, name: str) -> list[Call]:
     from ..store.sqlite.reader import SqliteReader
 
     deadline = time.monotonic() + _INGEST_WAIT_S
-    while any((data_dir / "journal").glob(f"{name}-*")) and time.monotonic() < deadline:
-        await asyncio.sleep(0.05)
+    while any((data_dir / "journal").glob(f"{name}-*")) and time.monotonic() < deadline:  # noqa: ASYNC110
+        await asyncio.sleep(0.05)  # another process ingests: its directory going is the sign
     reader = await SqliteReader.open(data_dir)
     try:
-        return await reader.calls_of_journals(f"{name}-")
+        return await reader.recorded_by(f"{name}-0")
     finally:
         await reader.close()
 
 
-def summary(calls: list[Call], data_dir: Path) -> str:
+def summary(calls: list[Call]) -> str:
     """Two lines: what it came to, and where to look."""
     from ..console import figures
 

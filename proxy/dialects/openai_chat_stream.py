@@ -215,9 +215,9 @@ class _Call:
         called = _called(delta)
         told = "name" in called and self._take_name(text(called["name"]) or "")
         arguments = called.get("arguments", called.get("input"))
-        if arguments:
+        if arguments not in (None, ""):
             self._arguments.append(compact(arguments) or "")
-        return told or bool(arguments)
+        return told or arguments not in (None, "")
 
     def _take_name(self, said: str) -> bool:
         if said != self._name:  # some servers repeat the whole name in every delta

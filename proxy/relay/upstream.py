@@ -227,7 +227,8 @@ def _exact_headers(headers: Sequence[tuple[str, str]]) -> aiohttp.ClientMiddlewa
 
 
 def _name(to: Destination) -> str:
-    return f"{to.route.upstream} ({to.route.authority})"
+    name, where = to.route.upstream, to.route.authority
+    return where if name == where else f"{name} ({where})"
 
 
 def _errno(error: OSError) -> int | None:

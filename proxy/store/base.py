@@ -106,6 +106,10 @@ class Reader(Protocol):
         """
         ...
 
+    async def recorded_by(self, relay: str) -> list[Call]:
+        """All calls that passed one relay (its name, as ``run-4711-0``) in every life of it, oldest first."""
+        ...
+
     async def resolve(self, ref: str | None) -> str:
         """The full id for an id, a unique prefix or suffix, ``-1`` (the last), ``-2``…; None is the last.
 

@@ -152,7 +152,7 @@ def test_a_running_call_has_no_bytes_yet(tmp_path: Path) -> None:
     ("arguments", "reason"),
     [
         (("ffffffff",), b"ffffffff"),
-        (("-9",), b"3 calls"),
+        (("-9",), b"3 are stored"),
         (("--json", "--raw", "request"), b"--json goes neither with --raw"),
         (("--raw", "both"), b"'both' is not one of"),
         (("--jsn",), b"No such option '--jsn'"),

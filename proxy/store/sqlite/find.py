@@ -56,8 +56,17 @@ def find(
         conditions.append(Condition("rev > ?", (after_rev,)))
     if before is not None:
         conditions.append(Condition("uuid < ?", (rows.uuid_bytes(before),)))
-    condition = joined(" AND ", conditions)
-    order = "uuid DESC" if after_rev is None else "rev"
+    return _listed(connection, texts, joined(" AND ", conditions), "uuid DESC" if after_rev is None else "rev", limit)
+
+
+def recorded_by(connection: sqlite3.Connection, texts: Texts, relay: str) -> list[Call]:
+    """See ``Reader.recorded_by``."""
+    shared = "SELECT id FROM dim WHERE kind = ? AND substr(val, 1, ?) = ?"
+    condition = Condition(f"journal IN ({shared})", (rows.KINDS["journal"], len(relay) + 1, f"{relay}-"))
+    return _listed(connection, texts, condition, "uuid", -1)
+
+
+def _listed(connection: sqlite3.Connection, texts: Texts, condition: Condition, order: str, limit: int) -> list[Call]:
     with transaction(connection, "DEFERRED"):
         found = connection.execute(
             f"{rows.SELECT} WHERE {condition.sql} ORDER BY {order} LIMIT ?", (*condition.values, limit)

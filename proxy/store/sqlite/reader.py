@@ -68,6 +68,10 @@ class SqliteReader:
         """See ``Reader``."""
         return await self._ask([], find.find, self._texts, where, after_rev, before, limit)
 
+    async def recorded_by(self, relay: str) -> list[Call]:
+        """See ``Reader``."""
+        return await self._ask([], find.recorded_by, self._texts, relay)
+
     async def resolve(self, ref: str | None) -> str:
         """See ``Reader``."""
         found = await self._ask(None, find.resolve, ref)

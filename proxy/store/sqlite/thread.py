@@ -9,7 +9,8 @@ this module alone.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -20,7 +21,6 @@ from ...errors import StoreError
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_FAILURES = (sqlite3.Error, UnicodeDecodeError)  # the second: a message that quotes a damaged file
 _HINTS = {
     "full": "make room on the disk",
     "locked": "another process holds it; try again",
@@ -41,11 +41,22 @@ class DatabaseThread:
     @classmethod
     async def start(cls, path: Path, connect: Callable[[], sqlite3.Connection]) -> DatabaseThread:
         """Start the thread and connect on it; ``path`` is what errors name."""
-        connection = aiosqlite.Connection(connect, iter_chunk_size=64)
-        try:
-            await connection
-        except _FAILURES as error:
-            raise _translated(error, path) from error
+        failed: list[Exception] = []
+
+        def connected() -> sqlite3.Connection:
+            # aiosqlite does not wait for its thread when connecting fails; it does when closing.
+            try:
+                return connect()
+            except Exception as error:
+                failed.append(error)
+                return sqlite3.connect(":memory:")
+
+        connection = aiosqlite.Connection(connected, iter_chunk_size=64)
+        await connection
+        if failed:
+            await connection.close()
+            with _translating(path):
+                raise failed[0]
         return cls(path, connection)
 
     async def run(
@@ -53,10 +64,8 @@ class DatabaseThread:
     ) -> T:
         """Run a function on the thread, with the connection as its first argument."""
         raw = self._connection._conn  # noqa: SLF001
-        try:
+        with _translating(self._path):
             result: T = await self._connection._execute(function, raw, *args, **kwargs)  # type: ignore[no-untyped-call]  # noqa: SLF001
-        except _FAILURES as error:
-            raise _translated(error, self._path) from error
         return result
 
     async def close(self) -> None:
@@ -64,7 +73,11 @@ class DatabaseThread:
         await self._connection.close()
 
 
-def _translated(error: Exception, path: Path) -> StoreError:
-    text = "its schema is malformed" if isinstance(error, UnicodeDecodeError) else str(error)
-    hint = next((f": {hint}" for sign, hint in _HINTS.items() if sign in text), "")
-    return StoreError(f"{path}: {text}{hint}")
+@contextmanager
+def _translating(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # the second: a message that quotes a damaged file
+        text = str(error) if isinstance(error, sqlite3.Error) else "its schema is malformed"
+        hint = next((f": {hint}" for sign, hint in _HINTS.items() if sign in text), "")
+        raise StoreError(f"{path}: {text}{hint}") from error
