@@ -16,6 +16,7 @@ from ..records import Call, Status
 from .terminal import Terminal, fit, pad, printable, width
 
 _WORDS_MIN = 16  #: columns give way until so many are left for words
+_BOTH_MIN = 30  #: with less room, a call shows its question, or what went wrong
 _NARROW = 100  #: below it the model has less room
 _GIVING_WAY = ("first token", "time", "tokens")  #: in this order
 _ARROW = " → "
@@ -112,10 +113,10 @@ def _painted(column: Column, text: str, call: Call, terminal: Terminal) -> str:
 def _words(call: Call, terminal: Terminal, room: int | None) -> str:
     asked = printable(call.preview_input or "")
     answered, style = _answer(call)
-    if not answered:
-        return asked if room is None else fit(asked, room)
+    if room is not None and room < _BOTH_MIN and asked and answered:
+        asked, answered = ("", answered) if style else (asked, "")
     if room is not None:
-        asked, answered = _share(asked, answered, room - (len(_ARROW) if asked else 0))
+        asked, answered = _share(asked, answered, room)
     arrow = terminal.paint(_ARROW, "dim") if asked and answered else ""
     return f"{asked}{arrow}{terminal.paint(answered, style)}"
 
@@ -129,6 +130,7 @@ def _answer(call: Call) -> tuple[str, str]:
 
 def _share(asked: str, answered: str, room: int) -> tuple[str, str]:
     """Cut both to fit: the answer may take what the question leaves, the question at least a third."""
+    room -= len(_ARROW) if asked and answered else 0
     for_asked = max(room // 3, room - width(answered))
     asked = fit(asked, for_asked)
     return asked, fit(answered, room - width(asked))

@@ -6,9 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from ..addresses import parse_address
 from ..config import Config
-from ..console.health import look
+from ..console.health import look, relay_url
 from ..store.base import Reader
 
 
@@ -26,10 +25,9 @@ async def store_reader(data_dir: Path) -> AsyncIterator[Reader]:
 
 def how_to_begin(config: Config) -> str:
     """What to do when there is nothing to show yet."""
-    url = parse_address(config.relay.listen, "relay.listen").url
     runs = look(config.data_dir, ["relay-0"])[0].up
     start = "" if runs else "start llmtap with: llmtap serve\nthen "
     return (
         f"No calls are recorded in {config.data_dir} yet.\n"
-        f"To record some, {start}point an application at it: export OPENAI_BASE_URL={url}/v1"
+        f"To record some, {start}point an application at it: export OPENAI_BASE_URL={relay_url(config)}/v1"
     )

@@ -1,7 +1,8 @@
 """``llmtap report``: sums and percentiles per group, as a table for people, JSON or CSV for programs.
 
-Tables need rich, which is loaded only to draw one. JSON and CSV carry every figure, exactly;
-a table drops the lesser columns when the terminal is narrow, never a digit.
+Tables need rich, which is loaded only to draw one; on a narrow terminal a table drops its lesser
+columns, never a digit. JSON and CSV carry every figure, exactly. In CSV, names are escaped as
+elsewhere, and none of them is a formula.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from ..store.base import ReportRow
 from .options import filter_option, with_config
 from .reading import how_to_begin, store_reader
 from .since import since_us
+from .terminal import printable
 from .zone import LocalZone
 
 _RISKY = ("=", "+", "-", "@", "\t", "\r")  #: a spreadsheet takes a cell that begins so for a formula
@@ -124,5 +126,5 @@ def _text(field: str, value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, str):
-        return f"'{value}" if value.startswith(_RISKY) else value
+        return f"'{printable(value)}" if value.startswith(_RISKY) else printable(value)
     return exact_dollars(value) if field.endswith("_nano_usd") else str(_number(field, value))

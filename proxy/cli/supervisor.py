@@ -28,7 +28,6 @@ log = logging.getLogger(__name__)
 
 _BACKOFF_FIRST_S = 0.1
 _BACKOFF_MOST_S = 10.0
-_HEALTHY_AFTER_S = 30.0
 _DEATHS_AT_START = 3  #: a child that dies so often before it ever served will not serve
 _GRACE_S = 10.0  #: beyond a child's own deadline
 _PACKAGE_PARENT = str(Path(__file__).resolve().parents[2])
@@ -43,8 +42,7 @@ class Child:
         self._module = module
         self._assignment = assignment
         self._backoff_s = _BACKOFF_FIRST_S
-        self.deaths = 0
-        self._started = 0.0
+        self.deaths = 0  #: before it served
         self._start_at = 0.0
 
     def start(self) -> None:
@@ -57,7 +55,6 @@ class Child:
             pass_fds=self._assignment.listen_fds,
             env={**os.environ, "PYTHONPATH": path},
         )
-        self._started = time.monotonic()
         assert self.process.stdin is not None
         try:
             self.process.stdin.write(msgspec.json.encode(self._assignment) + b"\n")
@@ -74,10 +71,11 @@ class Child:
         code = self.process.poll()
         if code is None:
             return
+        # One that had served is started again at once: only a child that cannot start is given pauses.
+        served = self.ready()
         self._release()
-        self.deaths += 1
-        lived_s = time.monotonic() - self._started
-        self._backoff_s = _BACKOFF_FIRST_S if lived_s > _HEALTHY_AFTER_S else min(self._backoff_s * 2, _BACKOFF_MOST_S)
+        self.deaths += not served
+        self._backoff_s = _BACKOFF_FIRST_S if served else min(self._backoff_s * 2, _BACKOFF_MOST_S)
         log.error("%s ended (%s); starting it again in %.1f s", self.name, _ending(code), self._backoff_s)
         self._start_at = time.monotonic() + self._backoff_s
 

@@ -33,10 +33,10 @@ def _errors(row: ReportRow) -> str:
 
 _COLUMNS = (
     Column("calls", lambda row: f"{row.calls:,}"),
-    Column("errors", _errors, 2),
-    Column("input", lambda row: f"{row.input_tokens:,}", 1),
+    Column("errors", _errors, 1),
+    Column("input", lambda row: f"{row.input_tokens:,}", 2),
     Column("cached", lambda row: f"{row.cached_tokens:,}", 5),
-    Column("output", lambda row: f"{row.output_tokens:,}", 1),
+    Column("output", lambda row: f"{row.output_tokens:,}", 2),
     Column("reasoning", lambda row: f"{row.reasoning_tokens:,}", 6),
     Column("p50", lambda row: figures.duration(row.latency_p50_us), 3),
     Column("p95", lambda row: figures.duration(row.latency_p95_us), 4),

@@ -33,6 +33,8 @@ async def answering(request: web.Request, handler: Handler) -> web.StreamRespons
     """Turn errors into answers, and put the security headers on every answer."""
     try:
         response = await handler(request)
+    except web.HTTPNotFound:
+        response = _problem(request, 404, "there is nothing here; calls are at / and at /api/calls")
     except web.HTTPException as error:
         response = _problem(request, error.status, error.text or "")
         for name in ("Allow", "WWW-Authenticate"):

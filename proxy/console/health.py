@@ -11,7 +11,9 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from ..addresses import Address, parse_address
 from ..clock import monotonic_us
+from ..config import Config
 from ..gauges import STALE_US, VITALS, Gauges
 
 
@@ -31,6 +33,14 @@ class Process(Struct, frozen=True, kw_only=True):
 def relay_names(workers: int) -> list[str]:
     """``relay-0``, ``relay-1``…"""
     return [f"relay-{number}" for number in range(workers)]
+
+
+def relay_url(config: Config) -> str:
+    """Where applications send their calls: the running relay's port, else the one in the settings."""
+    address = parse_address(config.relay.listen, "relay.listen")
+    relay = look(config.data_dir, ["relay-0"])[0]
+    port = relay.vitals["port"] if relay.up else 0
+    return Address(address.host, port or address.port).url
 
 
 def look(data_dir: Path, names: Sequence[str]) -> list[Process]:

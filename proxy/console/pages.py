@@ -8,7 +8,6 @@ from pathlib import Path
 import jinja2
 from aiohttp import web
 
-from ..addresses import parse_address
 from ..clock import rfc3339
 from ..config import Config
 from ..dialects.table import parse
@@ -16,6 +15,7 @@ from ..records import Call, Exchange, Parsed
 from ..store.base import Reader
 from . import figures
 from .answers import page_answer
+from .health import relay_url
 
 ROWS = 100
 _TEXT_MAX = 20_000  #: characters of one part on a page; the rest is said, and shown by the command line
@@ -37,8 +37,7 @@ class Pages:
     async def start(self, _request: web.Request) -> web.Response:
         """The last calls, newest first; before the first one, what to do."""
         calls = await self._reader.find(limit=ROWS)
-        relay = parse_address(self._config.relay.listen, "relay.listen")
-        return self._page("calls.html", calls=calls, most=ROWS, base_url=f"{relay.url}/v1")
+        return self._page("calls.html", calls=calls, most=ROWS, base_url=f"{relay_url(self._config)}/v1")
 
     async def call(self, request: web.Request) -> web.Response:
         """One call: its figures and its conversation."""

@@ -77,6 +77,8 @@ class Rates(Struct, frozen=True):
         """Nano-dollars; None when they cannot be told."""
         if usage.input_tokens is None or (usage.output_tokens is None and self._charges_output()):
             return None
+        if not _is_consistent(usage):
+            return None
         inputs = _charge(self.input, "input_tokens", usage, usage.input_tokens)
         outputs = _charge(self.output, "output_tokens", usage, usage.input_tokens)
         if inputs is None or outputs is None:
@@ -85,6 +87,17 @@ class Rates(Struct, frozen=True):
 
     def _charges_output(self) -> bool:
         return any(rate for tiers in self.output.values() for _, rate in tiers)
+
+
+def _is_consistent(usage: Usage) -> bool:
+    """Whether no part is larger than its whole, priced apart or not."""
+    asked, answered = usage.input_tokens or 0, usage.output_tokens or 0
+    return (
+        (usage.cached_tokens or 0) + (usage.cache_write_tokens or 0) <= asked
+        and (usage.input_audio_tokens or 0) <= asked
+        and (usage.reasoning_tokens or 0) <= answered
+        and (usage.output_audio_tokens or 0) <= answered
+    )
 
 
 def _charge(kinds: Mapping[str, Tiers], whole: str, usage: Usage, prompt_tokens: int) -> Decimal | None:
@@ -148,9 +161,16 @@ def _schedule(model: str, base: str) -> tuple[_Period, ...]:
 
 
 def _periods(prices: list[tuple[Any, ModelPrice]]) -> tuple[_Period, ...]:
-    """Prices with none for tokens (sound by the hour, say) are as good as unknown."""
-    periods = [_Period(constraint, _rates(price)) for constraint, price in prices]
-    return tuple(periods) if all(period.rates.input or period.rates.output for period in periods) else ()
+    """Empty where tokens are not what is paid for, but pages or hours of sound."""
+    if not all(_is_by_tokens(price) for _, price in prices):
+        return ()
+    return tuple(_Period(constraint, _rates(price)) for constraint, price in prices)
+
+
+def _is_by_tokens(price: ModelPrice) -> bool:
+    """A model without any price is free."""
+    charged = {name for name, value in vars(price).items() if value is not None}
+    return not charged or any(name.endswith("_mtok") for name in charged)
 
 
 def _rates(price: ModelPrice) -> Rates:

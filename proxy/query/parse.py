@@ -2,14 +2,15 @@
 
 The language is SQL's: comparisons (``= != < <= > >=``, ``is null``) of a field with a literal,
 joined by and, or, not and parentheses. Anything else is refused with the column where it
-stands. As in SQL, a comparison with an unknown value is neither true nor false: use
-``is null``. Loading sqlglot takes a third of a second: import this module only when there is
-a filter to parse.
+stands. Unlike SQL there are two truth values: no comparison matches an unknown value, also not
+``!=``, and ``not`` turns that; ``is null`` finds the unknown. Loading sqlglot takes a third of a
+second: import this module only when there is a filter to parse.
 """
 
 from __future__ import annotations
 
 import math
+import re
 import uuid
 from datetime import UTC, datetime, tzinfo
 from typing import Any
@@ -37,6 +38,7 @@ _OPERATORS: dict[type[Any], str] = {
     exp.Is: "=",
 }
 _MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
+_LINE_END = re.compile(r"\r\n?|\n")
 _EXPECTED = "write comparisons such as model = 'gpt-5' and latency_ms > 1000, joined by and, or, not"
 
 
@@ -69,8 +71,9 @@ def _place(text: str, error: ParseError) -> tuple[int | None, str]:
     if not error.errors:
         return None, text[:20]
     first = error.errors[0]
-    before = sum(len(line) + 1 for line in text.split("\n")[: first["line"] - 1])
-    return max(1, before + first["col"] - len(first["highlight"]) + 1), first["highlight"]
+    starts = [0, *(found.end() for found in _LINE_END.finditer(text))]
+    at = starts[min(first["line"], len(starts)) - 1] + first["col"] - len(first["highlight"]) + 1
+    return min(max(1, at), len(text) + 1), first["highlight"]
 
 
 def _open_quote(text: str) -> int | None:

@@ -51,7 +51,9 @@ def _dollars(nano_usd: int | None) -> float | None:
 def _input(said: Parsed | None) -> list[JSON] | None:
     if said is None:
         return None
-    return [{"role": message.role, "parts": msgspec.to_builtins(message.parts)} for message in said.input]
+    return [
+        {"role": message.role, "parts": [msgspec.to_builtins(part) for part in message.parts]} for message in said.input
+    ]
 
 
 def _tool_calls(said: Parsed | None) -> list[JSON] | None:

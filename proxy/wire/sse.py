@@ -68,7 +68,8 @@ class Decoder:
                 self._dispatch(base + stop + 1, events)
             start = stop + (2 if data.startswith(b"\r\n", stop) else 1)
         self._after_cr = data.endswith(b"\r") or (self._after_cr and not data)
-        self._hold(data[start:])
+        if start < len(data):
+            self._hold(data[start:])
         return events
 
     def finish(self) -> list[Event]:

@@ -21,7 +21,9 @@ from tests.harness.watched import ROOT, clean_environment
 class Pseudo:
     """One llmtap command whose three streams are a terminal."""
 
-    def __init__(self, *arguments: str, columns: int = 120, lines: int = 30, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, *arguments: str, columns: int = 120, lines: int = 30, env: Mapping[str, str] | None = None
+    ) -> None:
         self._master, terminal = os.openpty()
         fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
         inherited = {name: value for name, value in clean_environment().items() if name != "NO_COLOR"}

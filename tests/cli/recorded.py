@@ -111,7 +111,12 @@ def llmtap(
     return subprocess.run(
         [sys.executable, "-m", "proxy", *arguments],
         cwd=ROOT,
-        env={**clean_environment(), "LLMTAP_DATA_DIR": str(data_dir), "XDG_CONFIG_HOME": str(data_dir.parent), **(env or {})},
+        env={
+            **clean_environment(),
+            "LLMTAP_DATA_DIR": str(data_dir),
+            "XDG_CONFIG_HOME": str(data_dir.parent),
+            **(env or {}),
+        },
         stdin=subprocess.DEVNULL,
         stdout=stdout,
         stderr=subprocess.PIPE,

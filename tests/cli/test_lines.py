@@ -49,7 +49,9 @@ def test_a_line_is_never_wider_than_the_terminal(columns: int) -> None:
     assert columns < 80 or "…" in line
 
 
-@pytest.mark.parametrize(("columns", "gone"), [(130, []), (90, ["210ms"]), (80, ["210ms", ":"]), (75, ["210ms", ":", "→87"])])
+@pytest.mark.parametrize(
+    ("columns", "gone"), [(130, []), (90, ["210ms"]), (80, ["210ms", ":"]), (75, ["210ms", ":", "→87"])]
+)
 def test_lesser_columns_give_way_to_words(columns: int, gone: list[str]) -> None:
     with a_terminal(columns, NO_COLOR="1") as terminal:
         line = call_line(new_call(), terminal)
@@ -62,6 +64,13 @@ def test_colour_is_for_terminals_that_want_it() -> None:
     with a_terminal(120) as coloured, a_terminal(120, NO_COLOR="1") as plain, a_terminal(120, TERM="dumb") as dumb:
         assert "\x1b[32mok" in call_line(call, coloured)
         assert "\x1b" not in call_line(call, plain) + call_line(call, dumb)
+
+
+def test_where_there_is_little_room_the_question_or_the_error_is_shown() -> None:
+    failed = new_call(status="error", error_type=None, error_message="too many requests")
+    with a_terminal(80, NO_COLOR="1") as terminal:
+        assert call_line(new_call(), terminal).endswith(" What is the weat…")
+        assert call_line(failed, terminal).endswith(" too many requests")
 
 
 def test_an_error_shows_its_code_and_reason() -> None:

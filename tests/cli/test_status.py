@@ -47,7 +47,14 @@ def test_all_is_well(data: Path) -> None:
         found = json.loads(llmtap(data, "status", "--json").stdout)
     assert done.returncode == 0
     text = done.stdout.decode()
-    for piece in ("relay-0     up", "pid 4711, up 2m05s", "7 calls", "6 calls stored", "2.0 kB behind", "worst write 4.2ms"):
+    for piece in (
+        "relay-0     up",
+        "pid 4711, up 2m05s",
+        "7 calls",
+        "6 calls stored",
+        "2.0 kB behind",
+        "worst write 4.2ms",
+    ):
         assert piece in text
     assert found["ok"] is True
     assert found["journal"]["lag_bytes"] == 2048
@@ -82,7 +89,7 @@ def test_one_that_hangs_or_waits_is_told_apart(data: Path) -> None:
 def test_relays_are_counted_by_what_runs_not_by_the_settings(data: Path) -> None:
     with running(data, "relay-1", started_at_us=wall_us() - 999_000_000):
         pass  # left behind by an earlier run
-    with running(data, "relay-2"):
+    with running(data, "relay-2", started_at_us=wall_us()):
         pass  # died in this one
     with running(data, *ALL, "relay-3"):
         assert states(data) == {**dict.fromkeys(ALL, "up"), "relay-2": "down", "relay-3": "up"}

@@ -27,7 +27,7 @@ CONTENT_TYPES = {
     ".html": "text/html",
     ".txt": "text/plain",
 }
-DEFAULT_PATHS = {"openai_chat": "/v1/chat/completions", "generic": "/v1/anything"}
+DEFAULT_PATHS = {"openai_chat": "/v1/chat/completions"}
 
 
 class Case:

@@ -80,3 +80,16 @@ def test_everything_killed_at_once(tmp_path: Path, own_upstream: FakeUpstream) -
     assert verdict.clean, verdict
     assert "interrupted" in statuses
     assert "running" not in statuses
+
+
+def test_one_of_two_workers_killed(tmp_path: Path, own_upstream: FakeUpstream) -> None:
+    own_upstream.otherwise(paced_chat)
+    with LlmtapServer(tmp_path, own_upstream.url, workers=2) as server:
+        with Load(server.port, clients=6, seed=7) as load:
+            load.await_calls(60)
+            accepted = [server.gauges(f"relay-{number}")["calls_accepted"] for number in range(2)]
+            server.kill("relay-1")
+            load.await_calls(60)
+        verdict = settled(server, load.outcomes, own_upstream)
+    assert verdict.clean, verdict
+    assert sum(accepted) >= 60

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Self
 
-STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([0-9]{3})(?: ([^\r\n]*))?\r\n")
+STATUS_LINE = re.compile(rb"HTTP/[01]\.[0-9] ([0-9]{3})(?: ([^\r\n]*))?\r\n")
 Ending = Literal["whole", "eof", "reset"]
 
 

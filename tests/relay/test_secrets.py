@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -127,6 +128,28 @@ def test_files_are_private(relay: RelayWorker, upstream: FakeUpstream) -> None:
     relay.ask(request("POST", "/x", (), BODY))
     for path in [relay.data, *relay.data.rglob("*")]:
         assert path.stat().st_mode & 0o077 == 0, f"{path} can be read by others: {path.stat().st_mode:o}"
+
+
+def test_no_log_keeps_no_content(tmp_path: Path, own_upstream: FakeUpstream) -> None:
+    """With ``X-Llmtap-No-Log`` the row has route, status, sizes and times; the words are in no file."""
+    words = "the-words-of-this-prompt"
+    body = json.dumps({"model": "m", "messages": [{"role": "user", "content": words}]}).encode()
+    with LlmtapServer(tmp_path, own_upstream.url) as server:
+        headers = [("X-Llmtap-No-Log", "1"), ("User-Agent", words)]
+        got = server.ask(request("POST", f"/v1/chat/completions?q={words}", headers, body))
+        row = server.row(str(got.call_id))
+        assert files_with(words.encode(), server.data, server.stderr) == []
+    assert files_with(words.encode(), server.data, server.stderr) == []
+    facts = {name: row[name] for name in ("status", "http_status", "request_bytes", "response_bytes", "endpoint")}
+    assert facts == {
+        "status": "ok",
+        "http_status": 200,
+        "request_bytes": len(body),
+        "response_bytes": len(got.body),
+        "endpoint": "/v1/chat/completions",
+    }
+    assert (row["output"], row["model"], row["user"], row["input_tokens"]) == (None, None, None, None)
+    assert row["latency_ms"] > 0
 
 
 def test_connections_are_not_mixed_up_after_a_refusal(relay: RelayWorker, upstream: FakeUpstream) -> None:

@@ -267,6 +267,13 @@ class StoreContract:
         assert changes[-1].rev == await reader.latest_rev()
         assert await reader.find(after_rev=changes[-1].rev) == []
 
+    async def test_the_calls_of_one_relay(self, open_store: OpenStore) -> None:
+        store = await open_store()
+        ours = [ended(journal="relay-1-a", seq=1), running(journal="relay-1-b")]
+        await write(store, *ours, ended(journal="relay-10-a", seq=1), ended(journal="relay-1", seq=1), ended())
+        assert [call.id for call in await store.recorded_by("relay-1")] == [stored.call.id for stored in ours]
+        assert await store.recorded_by("relay_1") == []
+
     async def test_parts_of_ids(self, open_store: OpenStore) -> None:
         store = await open_store()
         ids = [

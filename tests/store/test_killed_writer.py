@@ -12,7 +12,7 @@ import pytest
 from proxy.store.sqlite.reader import SqliteReader
 from proxy.store.sqlite.store import SqliteStore
 from tests.store.samples import NOON_US, as_stored, collected
-from tests.store.writing_child import PER_BATCH, batch
+from tests.store.writing_child import BATCHES, PER_BATCH, batch
 
 ROOT = Path(__file__).parents[2]
 
@@ -42,18 +42,18 @@ async def test_killed_before_each_call_into_sqlite(tmp_path: Path) -> None:
         [sys.executable, "-m", "tests.store.writing_child", "steps", str(tmp_path)], cwd=ROOT, check=True, timeout=120
     )
     folders = sorted(tmp_path.iterdir(), key=lambda path: int(path.name))
-    assert len(folders) > 60
+    assert len(folders) > 40
     half_done = 0
     for folder in folders:
         reader = await SqliteReader.open(folder)
         before = len(await reader.find())
         await reader.close()
         store = await SqliteStore.open(folder, now_us=lambda: NOON_US)
-        for number in range(3):
+        for number in range(BATCHES):
             await store.write(batch(number))
-        half_done += 0 < before < 3 * PER_BATCH
+        half_done += 0 < before < BATCHES * PER_BATCH
         await store.close()
-        await assert_sound(folder, 3)
+        await assert_sound(folder, BATCHES)
     assert half_done
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import sqlite3
 import stat
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -246,6 +247,7 @@ async def test_a_segment_deleted_under_the_writer(open_store: OpenAt, tmp_path: 
     store = await open_store()
     first, second = ended(request=b"first"), ended(request=b"second")
     await write(store, first)
+    assert await reader.exchange(first.call.id) == first.exchange
     for path in (tmp_path / "store").glob("body*"):
         path.unlink()
     await write(store, second)
@@ -279,6 +281,28 @@ async def test_a_batch_that_fails_leaves_nothing_behind(open_store: OpenAt) -> N
     await write(store, good)
     assert (await store.call(good.call.id)).model == "new"
     assert await store.exchange(good.call.id) == good.exchange
+    assert await collected(store.verify()) == []
+
+
+@pytest.mark.parametrize(("file", "body", "text"), [("main.db", 10, 9000), (TODAY, 30_000, 10)])
+async def test_a_disk_that_is_full_for_a_while(
+    open_store: OpenAt, tmp_path: Path, file: str, body: int, text: int
+) -> None:
+    store = await open_store()
+    first, *rest = (ended(request=os.urandom(body), error_message="x" * text) for _ in range(60))
+    await write(store, first)
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    room = (tmp_path / "store" / f"{file}-wal").stat().st_size + 80_000
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
+    try:
+        with pytest.raises(StoreError, match=rf"{file}: "):
+            await write(store, *rest)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    assert len(await store.find(limit=100)) == 1
+    await write(store, *rest)
+    assert len(await store.find(limit=100)) == 60
+    assert await store.exchange(rest[-1].call.id) == rest[-1].exchange
     assert await collected(store.verify()) == []
 
 

@@ -26,6 +26,7 @@ from proxy.store.sqlite.store import SqliteStore
 from tests.store.samples import NOON_US, chat_request, ended, running
 
 PER_BATCH = 4
+BATCHES = 2  #: of a process that counts its steps
 
 
 def an_id(number: int) -> str:
@@ -66,7 +67,7 @@ async def endless(folder: Path) -> None:
 
 async def a_few(folder: Path) -> None:
     store = await SqliteStore.open(folder, now_us=lambda: NOON_US)
-    for number in range(3):
+    for number in range(BATCHES):
         await store.write(batch(number))
     await store.close()
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import brotli
 import pytest
 import zstandard
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.wire.encoding import decode, encoded_offset
@@ -46,6 +46,7 @@ def test_round_trip(name: str, encode: Callable[[bytes], bytes], data: bytes) ->
     assert (decoded.data, decoded.notes, decoded.complete) == (data, (), True)
 
 
+@settings(deadline=None)
 @given(data=st.binary(max_size=3000), stack=st.lists(st.sampled_from(list(ENCODERS)), max_size=4))
 def test_stacked_codings_are_undone_in_reverse(data: bytes, stack: list[str]) -> None:
     body = data
@@ -81,6 +82,7 @@ def test_corruption_anywhere_never_raises(name: str, encode: Callable[[bytes], b
         assert len(decoded.data) <= LIMIT
 
 
+@settings(deadline=None)
 @given(body=st.binary(max_size=300), name=st.sampled_from(["gzip", "deflate", "br", "zstd"]))
 def test_any_bytes_are_decoded_without_raising(body: bytes, name: str) -> None:
     decoded = decode(body, name, 1000)

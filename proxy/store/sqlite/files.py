@@ -10,7 +10,7 @@ import os
 import sqlite3
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ...errors import StoreError
@@ -22,6 +22,14 @@ _NETWORK = {
     "fuse.s3fs", "fuse.smbnetfs", "fuse.sshfs", "fuse.seaweedfs", "gfs2", "glusterfs", "gpfs", "lustre", "ncpfs",
     "nfs", "nfs4", "ocfs2", "orangefs", "smb3", "smbfs", "webdav", "afpfs",
 }  # fmt: skip
+_HINTS = {
+    "full": "make room on the disk",
+    "locked": "another process holds it; try again",
+    "readonly": "it cannot be written; look at its owner and mode",
+    "unable to open": "look at the owner and mode of the folder",
+    "malformed": "the file is damaged; move it away or bring back a backup",
+    "not a database": "the file is damaged; move it away or bring back a backup",
+}
 _BUSY_MS = 5000
 _CHECKPOINT_PAGES = 4000  # 16 MB: rarer checkpoints write each page less often
 _WAL_BYTES = 64 << 20  # what a WAL that once grew larger is cut back to
@@ -80,7 +88,7 @@ def _unescaped(text: str) -> str:
 
 def connect_writer(path: Path) -> sqlite3.Connection:
     """Open a database for writing, made when missing; transactions are begun by hand."""
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # SQLite gives -wal and -shm the same mode
+    _create(path)
     connection = sqlite3.connect(path, timeout=_BUSY_MS / 1000, isolation_level=None)
     try:
         connection.execute("PRAGMA journal_mode = WAL").fetchone()
@@ -92,6 +100,13 @@ def connect_writer(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _create(path: Path) -> None:
+    # SQLite gives -wal and -shm the mode of the file. Only a new file is opened here: closing a
+    # descriptor of an old one would drop the locks that this process holds on it through SQLite.
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
 
 def connect_reader(path: Path) -> sqlite3.Connection:
@@ -116,6 +131,17 @@ def transaction(connection: sqlite3.Connection, kind: str = "IMMEDIATE") -> Iter
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+@contextmanager
+def translated_errors(path: Path) -> Iterator[None]:
+    """SQLite's errors as ``StoreError``: with the file's name, and what to do."""
+    try:
+        yield
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # the second: a message that quotes a damaged file
+        text = str(error) if isinstance(error, sqlite3.Error) else "its schema is malformed"
+        hint = next((f": {hint}" for sign, hint in _HINTS.items() if sign in text), "")
+        raise StoreError(f"{path}: {text}{hint}") from error
 
 
 def sync_directory(directory: Path) -> None:

@@ -159,7 +159,7 @@ class _Bodies:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._open: OrderedDict[str, SegmentReader] = OrderedDict()
+        self._open: OrderedDict[tuple[str, int], SegmentReader] = OrderedDict()
 
     def close(self, _: sqlite3.Connection) -> None:
         while self._open:
@@ -181,11 +181,9 @@ class _Bodies:
             return None
 
     def _segment(self, name: str) -> SegmentReader:
-        found = self._open.pop(name, None)
-        if found is not None and not (self._directory / name).exists():
-            found.close()
-            found = None
-        self._open[name] = found = found or open_segment(self._directory / name)
+        path = self._directory / name
+        key = (name, path.stat().st_ino)  # a file that was deleted and made again is another one
+        self._open[key] = found = self._open.pop(key, None) or open_segment(path)
         if len(self._open) > _OPEN_SEGMENTS:
             self._open.popitem(last=False)[1].close()
         return found

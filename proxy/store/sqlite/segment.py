@@ -149,7 +149,7 @@ def _columns(layout: Layout) -> tuple[int, int, int, bytes | None]:
     return layout.head, layout.node, layout.tail, layout.separator
 
 
-def is_damage(error: Exception) -> bool:
+def is_damage(error: BaseException) -> bool:
     """Whether the file itself is bad, so that trying again cannot help."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     return isinstance(error, UnicodeDecodeError) or code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ...errors import StoreError
 from ...records import Exchange
+from .files import translated_errors
 from .segment import SegmentWriter, is_damage
 
 _CLASS = "default"
@@ -30,7 +31,7 @@ class Segments:
     def write(self, entries: Sequence[tuple[bytes, Exchange]], now_us: int) -> tuple[str, list[int]]:
         """Store bodies durably: the segment's name, and each one's row in it.
 
-        Raises ``sqlite3.Error`` when the disk refuses; nothing is stored then.
+        Raises ``StoreError`` when the disk refuses; nothing is stored then.
         """
         while True:
             segment = self._of_day(now_us)
@@ -38,8 +39,9 @@ class Segments:
                 return segment.path.name, segment.write(entries)
             except BaseException as error:
                 self.close()  # it remembers messages that were rolled back
-                if not (isinstance(error, Exception) and is_damage(error)):
-                    raise
+                if not is_damage(error):
+                    with translated_errors(segment.path):
+                        raise
                 self._damaged.add(segment.path.name)
 
     def close(self) -> None:

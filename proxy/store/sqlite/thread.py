@@ -9,26 +9,16 @@ this module alone.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
 import aiosqlite
 
-from ...errors import StoreError
+from .files import translated_errors
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-_HINTS = {
-    "full": "make room on the disk",
-    "locked": "another process holds it; try again",
-    "readonly": "it cannot be written; look at its owner and mode",
-    "unable to open": "look at the owner and mode of the folder",
-    "malformed": "the file is damaged; move it away or bring back a backup",
-    "not a database": "the file is damaged; move it away or bring back a backup",
-}
 
 
 class DatabaseThread:
@@ -55,7 +45,7 @@ class DatabaseThread:
         await connection
         if failed:
             await connection.close()
-            with _translating(path):
+            with translated_errors(path):
                 raise failed[0]
         return cls(path, connection)
 
@@ -64,20 +54,10 @@ class DatabaseThread:
     ) -> T:
         """Run a function on the thread, with the connection as its first argument."""
         raw = self._connection._conn  # noqa: SLF001
-        with _translating(self._path):
+        with translated_errors(self._path):
             result: T = await self._connection._execute(function, raw, *args, **kwargs)  # type: ignore[no-untyped-call]  # noqa: SLF001
         return result
 
     async def close(self) -> None:
         """End the thread after what is queued."""
         await self._connection.close()
-
-
-@contextmanager
-def _translating(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (sqlite3.Error, UnicodeDecodeError) as error:  # the second: a message that quotes a damaged file
-        text = str(error) if isinstance(error, sqlite3.Error) else "its schema is malformed"
-        hint = next((f": {hint}" for sign, hint in _HINTS.items() if sign in text), "")
-        raise StoreError(f"{path}: {text}{hint}") from error
