@@ -59,11 +59,14 @@ class _Stream:
     def take(self, events: Iterable[Event]) -> None:
         """Gather what the events bring. This runs for every token of every stream."""
         answers, notes = self._answers, self._notes
+        waiting = self._first_content_offset is None
         for event in events:
             chunk = read_chunk(event.data, notes)
             for choice in chunk.choices or ():
                 answer = answers.get(choice.index) or self._begin(choice.index, event)
-                if choice.delta and answer.take(choice.delta) and self._first_content_offset is None:
+                delta = choice.delta
+                if delta and answer.take(delta) and waiting:
+                    waiting = False
                     self._first_content_offset = event.end
                     self._heads["content"] = event.data
                 if choice.finish_reason:
@@ -114,7 +117,8 @@ class _Answer:
     def __init__(self) -> None:
         self.finish_reason: str | None = None
         self._role: Any = None
-        self._texts: defaultdict[str, list[Any]] = defaultdict(list)
+        self._content: list[Any] = []
+        self._texts: defaultdict[str, list[Any]] = defaultdict(list, content=self._content)
         self._audio: defaultdict[str, list[str]] = defaultdict(list)
         self._calls: defaultdict[int, list[_Call]] = defaultdict(list)
         self._legacy_call: _Call | None = None
@@ -122,6 +126,10 @@ class _Answer:
 
     def take(self, delta: dict[str, Any]) -> bool:
         """Add a delta; whether it carried something of the answer."""
+        content = delta.get("content")
+        if content and len(delta) == 1:  # nearly always
+            self._content.append(content)
+            return True
         told = False
         for key, value in delta.items():
             if not value:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from ..clock import id_text
-from ..dialects.table import GENERIC, choose, parse
+from ..dialects.table import choose, parse
 from ..pricing.prices import price
 from ..pricing.tokens import estimate
 from ..records import Call, Exchange, Message, Outcome, Parsed, Status, evolve
@@ -83,7 +83,7 @@ def identify(item: Item) -> Item:
 def judge(item: Item) -> Item:
     """What became of the call: the relay's view of its end, corrected by what the answer says of itself."""
     end, head, parsed = item.exchange.end, item.exchange.head, item.parsed
-    status = _status(item.exchange, parsed, item.call.dialect)
+    status = _status(item.exchange, parsed)
     error_type = parsed.error_type or (end.error_type if end else None)
     error_message = parsed.error_message or (end.error_message if end else None)
     if error_message is None and status == Status.ERROR and head is not None:
@@ -170,7 +170,7 @@ _BY_OUTCOME: dict[str, Status] = {
 }
 
 
-def _status(exchange: Exchange, parsed: Parsed, dialect: str | None) -> Status:
+def _status(exchange: Exchange, parsed: Parsed) -> Status:
     head, end = exchange.head, exchange.end
     failed = (head is not None and head.status >= 400) or parsed.error_type is not None
     if head is not None and parsed.stream and parsed.terminal:
@@ -183,7 +183,7 @@ def _status(exchange: Exchange, parsed: Parsed, dialect: str | None) -> Status:
     if failed or parsed.error_message is not None:
         return Status.ERROR
     # Of a stream that nobody here can read, the end of its HTTP message is all that is known.
-    return Status.TRUNCATED if parsed.stream and dialect != GENERIC.name else Status.OK
+    return Status.TRUNCATED if parsed.stream and parsed.terminal is False else Status.OK
 
 
 def _answered(item: Item) -> bool:

@@ -34,61 +34,17 @@ HOP_BY_HOP = frozenset(
 )
 
 #: Recorded in clear. Values that can carry a key, a cookie or free text of a stranger are not here.
-RECORDED = frozenset(
-    name.encode()
-    for name in [
-        "accept",
-        "accept-encoding",
-        "accept-language",
-        "anthropic-beta",
-        "anthropic-version",
-        "cache-control",
-        "content-disposition",
-        "content-encoding",
-        "content-language",
-        "content-length",
-        "content-type",
-        "date",
-        "expect",
-        "host",
-        "openai-beta",
-        "openai-model",
-        "openai-organization",
-        "openai-processing-ms",
-        "openai-project",
-        "openai-version",
-        "anthropic-organization-id",
-        "request-id",
-        "retry-after",
-        "retry-after-ms",
-        "server",
-        "traceparent",
-        "tracestate",
-        "transfer-encoding",
-        "user-agent",
-        "vary",
-        "via",
-        "x-request-id",
-        "x-should-retry",
-        "x-ms-region",
-        "x-ms-client-request-id",
-        "apim-request-id",
-        "azureml-model-session",
-        "cf-ray",
-        "x-envoy-upstream-service-time",
-        "x-groq-region",
-        "x-litellm-call-id",
-        "x-litellm-model-id",
-        "x-litellm-response-cost",
-        "x-litellm-trace-id",
-        "x-litellm-session-id",
-        "x-client-request-id",
-        "x-session-id",
-        "x-title",
-        "connection",
-        "keep-alive",
-    ]
-)
+RECORDED = frozenset({
+    b"accept", b"accept-encoding", b"accept-language", b"anthropic-beta", b"anthropic-organization-id",
+    b"anthropic-version", b"apim-request-id", b"azureml-model-session", b"cache-control", b"cf-ray",
+    b"content-disposition", b"content-encoding", b"content-language", b"content-length", b"content-type", b"date",
+    b"host", b"openai-beta", b"openai-model", b"openai-organization", b"openai-processing-ms", b"openai-project",
+    b"openai-version", b"request-id", b"retry-after", b"retry-after-ms", b"server", b"traceparent", b"tracestate",
+    b"transfer-encoding", b"user-agent", b"vary", b"via", b"x-client-request-id", b"x-envoy-upstream-service-time",
+    b"x-groq-region", b"x-litellm-call-id", b"x-litellm-model-id", b"x-litellm-response-cost",
+    b"x-litellm-session-id", b"x-litellm-trace-id", b"x-ms-client-request-id", b"x-ms-region", b"x-request-id",
+    b"x-session-id", b"x-should-retry", b"x-title",
+})  # fmt: skip
 RECORDED_PREFIXES = (b"x-stainless-", b"x-ratelimit-", b"anthropic-ratelimit-", b"x-llmtap-", b"llm_provider-")
 
 _CREDENTIAL = re.compile(rb"^(?i:(bearer|basic|token|digest)) +(.+)$", re.DOTALL)

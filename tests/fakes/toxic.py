@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
-import struct
 import threading
 from typing import Self
 
 from msgspec import Struct
+
+from .reset import reset
 
 
 class Toxics(Struct, frozen=True):
@@ -84,6 +84,8 @@ class Toxic:
     async def _pair(self, client_in: asyncio.StreamReader, client_out: asyncio.StreamWriter) -> None:
         self.connections += 1
         server_in, server_out = await asyncio.open_connection("127.0.0.1", self._target)
+        for writer in (client_out, server_out):
+            writer.transport.set_write_buffer_limits(0)  # drain then means that the kernel has it
         flows = {
             self._loop.create_task(self._flow(client_in, server_out, self.up)),
             self._loop.create_task(self._flow(server_in, client_out, self.down)),
@@ -92,8 +94,8 @@ class Toxic:
             await asyncio.wait(flows, return_when=asyncio.FIRST_COMPLETED)
             broken = any(flow.done() and isinstance(flow.exception(), LimitReachedError) for flow in flows)
             if broken and (self.up.reset or self.down.reset):
-                _reset(client_out)
-                _reset(server_out)
+                await reset(client_out.transport)
+                await reset(server_out.transport)
         finally:
             for flow in flows:
                 flow.cancel()
@@ -118,10 +120,3 @@ class Toxic:
                 sink.write(data)
                 await sink.drain()
                 passed += len(data)
-
-
-def _reset(writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(OSError):
-        linger = struct.pack("ii", 1, 0)
-        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-    writer.transport.abort()
