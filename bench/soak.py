@@ -107,7 +107,7 @@ def exchanges(options: Options, directory: Path) -> bool:
         progress("exchanges", options.exchanges) as show,
     ):
         for seed in range(options.seed * 100_000, options.seed * 100_000 + options.exchanges):
-            each = exchange(seed, max_bytes=5 * MB if seed % 10 == 0 else 300_000)
+            each = exchange(seed, max_bytes=5 * MB if seed % 3 == 0 else 300_000)
             with relay.connect(timeout_s=60) as client:
                 got, seen = perform(each, client, upstream)
             found = differences(each, got, seen) + upstream.violations

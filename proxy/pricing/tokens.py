@@ -21,7 +21,7 @@ _PER_ANSWER = 3  # the answer is primed with its role
 _CHARACTERS_PER_TOKEN = 4
 _LONGEST_COUNTED = 1_000_000  # characters; longer texts are counted by characters
 _SLICE = 8192  # characters; keeps the work for one endless word bounded, and costs a token at each cut
-_MOST_REMEMBERED = 65_536
+_MOST_REMEMBERED = 4096
 
 
 def estimate(parsed: Parsed) -> Usage:

@@ -205,7 +205,9 @@ BODIES = [Case(name, json_post(body), kept(body)) for name, body in _bodies().it
 BODIES += [
     Case("56 no content type", post(b"Content-Length: 2", body=b"{}"), Forwarded(b"/t", (b"{}",), absent=(b"content-type",))),
     Case("56b wrong content type", post(b"Content-Type: image/png", b"Content-Length: 2", body=b"{}"), Forwarded(b"/t", (b"{}",), present=((b"Content-Type", b"image/png"),))),
-    Case("62b no body at all", post(), Forwarded(b"/t")),
+    Case("62b no body at all", post(), Forwarded(b"/t", absent=(b"content-length", b"transfer-encoding"))),
+    Case("62c a length of 0", post(b"Content-Length: 0"), Forwarded(b"/t", present=((b"Content-Length", b"0"),))),
+    Case("62d a chunked body of 0", chunked(b"0\r\n\r\n"), Forwarded(b"/t")),
 ]  # fmt: skip
 
 CASES = [*FRAMING, *TARGETS, *BODIES]

@@ -37,7 +37,8 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
-        transport.set_write_buffer_limits(0)
+        if transport.get_extra_info("ssl_object") is None:
+            transport.set_write_buffer_limits(0)  # what is written is in the kernel; TLS transports never resume then
         with contextlib.suppress(OSError):
             transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._adopt(self)

@@ -88,7 +88,8 @@ class FakeUpstream:
         )
 
     def forget(self) -> None:
-        """Start afresh: no requests, violations or scripts. Connections stay."""
+        """Start afresh: no requests, violations, scripts or open gates. Connections stay."""
+        self._loop.call_soon_threadsafe(self._gates.clear)
         self.requests.clear()
         self.violations.clear()
         self._scripts.clear()

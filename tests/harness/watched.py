@@ -30,19 +30,12 @@ class Watched:
 
     def gauges(self, role: str) -> dict[str, int]:
         """The vital signs of ``relay-0``, ``ingest``, ``console``, ``supervisor``; empty when it does not live."""
-        return self._look(role, only_alive=True)
-
-    def last_gauges(self, role: str) -> dict[str, int]:
-        """As ``gauges``, but also of a process that has died."""
-        return self._look(role, only_alive=False)
-
-    def _look(self, role: str, *, only_alive: bool) -> dict[str, int]:
         try:
             gauges = Gauges.open(self.data / "run" / f"{role}.gauges", VITALS)
         except (OSError, ValueError):
             return {}
         try:
-            return {name: gauges[name] for name in VITALS} if not only_alive or gauges.owner_alive() else {}
+            return {name: gauges[name] for name in VITALS} if gauges.owner_alive() else {}
         finally:
             gauges.close()
 

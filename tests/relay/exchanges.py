@@ -118,10 +118,10 @@ def _pieces(rng: random.Random, body: bytes) -> list[bytes]:
 
 
 def script(each: Exchange) -> Script:
-    """What the upstream answers."""
+    """What the upstream answers; when it is going to close, it says so, as nobody could know otherwise."""
     return answer(
         each.status,
-        each.response_headers,
+        [*each.response_headers, *([("Connection", "close")] if each.framing == "close" else [])],
         each.response_body,
         framing=each.framing,  # type: ignore[arg-type]
         sizes=each.sizes,
@@ -142,7 +142,9 @@ def perform(each: Exchange, client: RawClient, upstream: FakeUpstream) -> tuple[
     path = each.target.partition("?")[0]
     upstream.script(path, script(each))
     got = client.ask(raw(each), each.method)
-    return got, next(seen for seen in reversed(upstream.requests) if seen.path == path)
+    seen = [seen for seen in upstream.requests if seen.path == path]
+    assert len(seen) == 1, f"seed {each.seed}: {len(seen)} requests upstream, {got.status} {bytes(got.body[:300])!r}"
+    return got, seen[0]
 
 
 HOP = {b"host", b"connection", b"transfer-encoding", b"content-length", b"x-llmtap-call-id"}

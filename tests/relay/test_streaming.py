@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 from tests.fakes.scripts import LAST_CHUNK, Await, Fill, ReadBody, Script, Send, chunk, head, sse
 from tests.fakes.upstream import FakeUpstream, split_pattern
 from tests.harness.client import request
@@ -12,9 +14,7 @@ MB = 1 << 20
 CHUNKED = ("Transfer-Encoding", "chunked")
 
 
-def test_each_event_is_forwarded_before_the_next_exists(
-    relay: RelayWorker, own_upstream: FakeUpstream, upstream: FakeUpstream
-) -> None:
+def test_each_event_is_forwarded_before_the_next_exists(relay: RelayWorker, upstream: FakeUpstream) -> None:
     upstream.script("/gated", sse([b"1", b"2", b"3"], gates=True))
     with relay.connect() as client:
         client.send(request("POST", "/gated", (), b"{}"))
@@ -24,6 +24,25 @@ def test_each_event_is_forwarded_before_the_next_exists(
             assert client.body_piece(answer) == b"data: " + data + b"\n\n"
         assert client.body_piece(answer) == b""
         assert answer.whole
+
+
+def test_many_streams_at_once_are_not_mixed_up(relay: RelayWorker, upstream: FakeUpstream) -> None:
+    for number in range(60):
+        upstream.script(f"/many/{number}", sse([b"%d-%d" % (number, event) for event in range(5)], gates=True))
+    with ExitStack() as stack:
+        clients = [stack.enter_context(relay.connect()) for _ in range(60)]
+        for number, client in enumerate(clients):
+            client.send(request("POST", f"/many/{number}", (), b"%d" % number))
+        answers = [client.head("POST") for client in clients]
+        for event in range(6):
+            upstream.open(f"event-{event}")
+            for client, answer in zip(clients, answers, strict=True):
+                assert client.body_piece(answer)
+        assert [client.body_piece(answer) for client, answer in zip(clients, answers, strict=True)] == [b""] * 60
+    for number, answer in enumerate(answers):
+        events = [b"data: %d-%d\n\n" % (number, event) for event in range(5)]
+        assert (answer.whole, answer.body) == (True, b"".join(events) + b"data: [DONE]\n\n")
+    assert sorted(bytes(seen.body) for seen in upstream.requests) == sorted(b"%d" % number for number in range(60))
 
 
 def test_the_head_is_forwarded_before_the_body_exists(relay: RelayWorker, upstream: FakeUpstream) -> None:

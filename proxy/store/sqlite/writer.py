@@ -23,7 +23,7 @@ from .queries import QUERIES
 from .recent import Recent
 from .segments import Segments
 
-_TEXTS = 50_000  # numbers of shared texts kept in memory; a text has at most rows.SHARED_CHARS
+_TEXTS = 2_000  # numbers of shared texts kept in memory; a text has at most rows.SHARED_CHARS
 _JOURNAL = rows.KINDS["journal"]
 _SEGMENT = rows.KINDS["segment"]
 
