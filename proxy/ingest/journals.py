@@ -152,6 +152,11 @@ class Journals:
         return sum(followed.reader.unread_bytes for followed in self.followed.values())
 
     @property
+    def growing(self) -> bool:
+        """A relay of ``serve`` is still alive; those of ``run`` leave what they write to the next ingest."""
+        return any(name.startswith("relay-") and each.reader.owner_alive() for name, each in self.followed.items())
+
+    @property
     def idle(self) -> bool:
         """Everything that is there has been handed out."""
         return not self._waiting and self.lag_bytes == 0

@@ -9,13 +9,15 @@ from __future__ import annotations
 import logging
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
+from ..clock import id_text
 from ..config import Ingest as Settings
 from ..records import Call, Exchange, Status, evolve
-from .stages import STAGES, STAGES_WITHOUT_CONTENT, Item, first_row
+from .stages import STAGES, STAGES_WITHOUT_CONTENT, Item, Stage, first_row, judge
 
 log = logging.getLogger(__name__)
 _DAY_S = 86_400
@@ -24,23 +26,28 @@ _DAY_S = 86_400
 class Pipeline:
     """From an exchange to its row."""
 
-    def __init__(self, settings: Settings, quarantine: Quarantine) -> None:
+    def __init__(self, settings: Settings, quarantine: Quarantine, stages: Sequence[Stage] = STAGES) -> None:
         self._settings = settings
         self._quarantine = quarantine
+        self._stages = stages
 
     def run(self, exchange: Exchange) -> Call:
         """The row of an ended call."""
         item = Item(exchange=exchange, call=first_row(exchange), body_limit_bytes=self._settings.body_bytes)
-        for stage in STAGES_WITHOUT_CONTENT if exchange.begin.no_log else STAGES:
+        for stage in STAGES_WITHOUT_CONTENT if exchange.begin.no_log else self._stages:
             try:
                 item = stage(item)
             except Exception:
                 log.exception("stage %s failed on call %s; its bytes are in quarantine", stage.__name__, item.call.id)
-                self._quarantine.keep(f"{item.call.id}.exchange", msgspec.msgpack.encode(exchange))
+                self._quarantine.keep_exchange(exchange)
                 item = item.with_call(notes=(*item.call.notes, f"not understood: stage {stage.__name__} failed"))
-        if item.call.status == Status.RUNNING:
-            item = item.with_call(status=Status.INTERRUPTED if exchange.end is None else Status.ERROR)
-        return item.call
+        return item.call if item.call.status != Status.RUNNING else judge(item).call
+
+    def bare(self, exchange: Exchange) -> Call:
+        """The row of a call whose findings the store does not take: only what the relay saw."""
+        self._quarantine.keep_exchange(exchange)
+        call = evolve(first_row(exchange), notes=("not understood: its findings could not be stored",))
+        return judge(Item(exchange=exchange, call=call, body_limit_bytes=0)).call
 
     @staticmethod
     def running(exchange: Exchange) -> Call:
@@ -65,6 +72,10 @@ class Quarantine:
                 file.write(data)
         except OSError as error:
             log.error("quarantine cannot be written: %s", error)
+
+    def keep_exchange(self, exchange: Exchange) -> None:
+        """Keep the raw bytes of a call."""
+        self.keep(f"{id_text(exchange.begin.id)}.exchange", msgspec.msgpack.encode(exchange))
 
     def expire(self) -> int:
         """Delete what is too old or, oldest first, too much; how many files are left."""

@@ -11,6 +11,8 @@ import contextlib
 import fcntl
 import logging
 import os
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from .. import child
@@ -18,7 +20,7 @@ from ..child import Assignment, Vitals
 from ..clock import monotonic_us, wall_us
 from ..config import Config
 from ..errors import Busy, StoreError
-from ..records import Exchange
+from ..records import Exchange, evolve
 from ..store.base import Batch, Store, StoredCall
 from ..store.sqlite.store import SqliteStore
 from .assembly import OpenCall
@@ -31,6 +33,8 @@ _NICE = 10  #: a catch-up burst shall not compete with relays
 _IDLE_S = 0.05
 _QUIET_S = 0.1  #: between looks when nothing has come for a while
 _QUIET_AFTER = 40
+_GRACE_S = 5.0  #: beyond the relays' own deadline
+_POISON = (TypeError, ValueError, OverflowError)  #: what a store says of values that it cannot hold
 _RETRY_S = (0.1, 0.5, 2.0, 5.0)
 _HOUSEKEEPING_US = 60_000_000
 _POSITIONS_US = 2_000_000
@@ -65,19 +69,20 @@ class Worker:
         self._housekept_us = 0
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Until ``stop`` is set and nothing is left to read."""
+        """Until ``stop`` is set, the relays of this ``serve`` are gone, and nothing is left to read."""
         idle_rounds = 0
+        patience_s = self._config.limits.drain_timeout_s + _GRACE_S
+        give_up: float | None = None
         while True:
             worked = await self.step()
             idle_rounds = 0 if worked else idle_rounds + 1
             if worked:
                 continue
-            if stop.is_set() and self._journals.idle:
-                return
-            pause_s = _QUIET_S if idle_rounds > _QUIET_AFTER else _IDLE_S
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(pause_s):
-                    await stop.wait() if not stop.is_set() else await asyncio.sleep(pause_s)
+            if stop.is_set():
+                give_up = give_up or time.monotonic() + patience_s
+                if self._journals.idle and (not self._journals.growing or time.monotonic() > give_up):
+                    return
+            await _pause(stop, _QUIET_S if idle_rounds > _QUIET_AFTER else _IDLE_S)
 
     async def step(self) -> bool:
         """Read, understand, commit and free once; whether there was anything to do."""
@@ -112,6 +117,15 @@ class Worker:
         return StoredCall(call=row, journal=journal)
 
     async def _commit(self, batch: Batch) -> None:
+        try:
+            await self._write(batch)
+        except _POISON:
+            log.exception("a batch cannot be stored as it is; its calls are stored one by one")
+            await self._commit_singly(batch)
+        self._vitals["last_commit_us"] = monotonic_us()
+
+    async def _write(self, batch: Batch) -> None:
+        """Write, however long the store must be waited for."""
         attempt = 0
         while True:
             try:
@@ -124,8 +138,23 @@ class Worker:
                 attempt += 1
                 await asyncio.sleep(pause_s)
             else:
-                self._vitals["last_commit_us"] = monotonic_us()
                 return
+
+    async def _commit_singly(self, batch: Batch) -> None:
+        """One call of the batch is poison: the others keep their findings, that one a bare row."""
+        for stored in batch.calls:
+            for version in self._ever_simpler(stored):
+                with contextlib.suppress(*_POISON):
+                    await self._write(Batch(calls=[version]))
+                    break
+        await self._write(evolve(batch, calls=()))
+
+    def _ever_simpler(self, stored: StoredCall) -> Iterator[StoredCall]:
+        yield stored
+        if stored.exchange is not None:
+            bare = self._pipeline.bare(stored.exchange)
+            yield evolve(stored, call=bare)
+            yield evolve(stored, call=bare, exchange=None)
 
     def _look_after(self) -> None:
         self._vitals["journal_lag_bytes"] = self._journals.lag_bytes
@@ -137,6 +166,16 @@ class Worker:
             for frame in followed.assembler.undecodable:
                 self._quarantine.keep(f"{followed.name}-{frame.seq:x}.frame", frame.payload)
             followed.assembler.undecodable.clear()
+
+
+async def _pause(stop: asyncio.Event, pause_s: float) -> None:
+    """Sleep, but wake for the news that it is time to stop."""
+    if stop.is_set():
+        await asyncio.sleep(pause_s)
+        return
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(pause_s):
+            await stop.wait()
 
 
 async def main(assignment: Assignment, vitals: Vitals, stop: asyncio.Event) -> None:

@@ -8,16 +8,19 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from proxy.clock import id_text, wall_us
-from proxy.config import Config
+from proxy.config import Config, Ingest
 from proxy.errors import Busy
 from proxy.gauges import VITALS
 from proxy.ingest.journals import Journals
+from proxy.ingest.pipeline import Pipeline
+from proxy.ingest.stages import Item, describe, judge, understand
 from proxy.ingest.worker import Worker, WriterLock, ingest
 from proxy.journal.frame import Kind, encode_frame
-from proxy.records import Call, Outcome, Part, Side, Status
+from proxy.records import Call, Exchange, Outcome, Part, Side, Status
 from proxy.store.sqlite.store import SqliteStore
 
 from .journaling import Relay, request_body, response_body
@@ -188,6 +191,46 @@ async def test_a_frame_that_cannot_be_read_is_kept_and_stops_nothing(tmp_path: P
     kept = list((tmp_path / "quarantine").iterdir())
     assert [path.read_bytes() for path in kept] == [b"\xc1 not a record"]
     assert kept[0].stat().st_mode & 0o777 == 0o600
+    await relay.close()
+
+
+async def test_a_stage_that_fails_costs_its_findings_and_not_the_row(tmp_path: Path) -> None:
+    relay = Relay(tmp_path)
+    relay.call("what is a tide?", "water")
+
+    def breaks(_item: Item) -> Item:
+        raise RuntimeError("a bug")
+
+    async with working(tmp_path) as (worker, store, _):
+        worker._pipeline = Pipeline(Ingest(), worker._quarantine, (understand, breaks, describe, judge))
+        await until_idle(worker)
+        (row,) = await rows(store)
+        exchange = await store.exchange(row.id)
+        assert (row.status, row.preview_output) == (Status.OK, "water")
+        assert row.notes == ("not understood: stage breaks failed",)
+    (kept,) = (tmp_path / "quarantine").iterdir()
+    assert msgspec.msgpack.decode(kept.read_bytes(), type=Exchange) == exchange
+    await relay.close()
+
+
+async def test_findings_that_the_store_does_not_take_cost_one_call_its_findings_only(tmp_path: Path) -> None:
+    relay = Relay(tmp_path)
+    for question in ("one", "poison", "two"):
+        relay.call(question)
+
+    def poisons(item: Item) -> Item:
+        return item.with_call(input_tokens="many") if item.call.preview_input == "poison" else item
+
+    async with working(tmp_path) as (worker, store, _):
+        worker._pipeline = Pipeline(Ingest(), worker._quarantine, (understand, describe, judge, poisons))
+        await until_idle(worker)
+        found = await rows(store)
+        assert [row.preview_input for row in found] == ["one", None, "two"]
+        assert {row.status for row in found} == {Status.OK}
+        exchange = await store.exchange(found[1].id)
+        assert exchange is not None
+        assert exchange.request_body == request_body("poison")
+    assert list((tmp_path / "journal").glob("*/*.seg"))
     await relay.close()
 
 

@@ -135,9 +135,14 @@ def transaction(connection: sqlite3.Connection, kind: str = "IMMEDIATE") -> Iter
 
 @contextmanager
 def translated_errors(path: Path) -> Iterator[None]:
-    """SQLite's errors as ``StoreError``: with the file's name, and what to do."""
+    """SQLite's errors as ``StoreError``: with the file's name, and what to do.
+
+    A value that SQLite cannot hold (a blob beyond its limit) is no fault of the store: ``ValueError``.
+    """
     try:
         yield
+    except sqlite3.DataError as error:
+        raise ValueError(str(error)) from error
     except (sqlite3.Error, UnicodeDecodeError) as error:  # the second: a message that quotes a damaged file
         text = str(error) if isinstance(error, sqlite3.Error) else "its schema is malformed"
         hint = next((f": {hint}" for sign, hint in _HINTS.items() if sign in text), "")
