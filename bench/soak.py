@@ -7,7 +7,9 @@ part prints its figures; the exit code is 1 when something that must be zero is 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import random
+import shutil
 import statistics
 import sys
 import tempfile
@@ -24,6 +26,7 @@ from tests.harness.eventually import eventually
 from tests.harness.load import Load, Outcome, judge, markers_seen, paced_chat
 from tests.harness.server import LlmtapServer
 from tests.harness.worker import RelayWorker
+from tests.journal.harm import trial
 from tests.relay.exchanges import differences, exchange, perform
 
 MB = 1 << 20
@@ -226,7 +229,32 @@ def stalled(options: Options, directory: Path) -> bool:
     return grown / options.stalled < 5 * MB
 
 
+# --- journals -------------------------------------------------------------------------------------
+
+
+def journals(options: Options, directory: Path) -> bool:
+    """Bit flips, truncations, zero-fills and more over whole journals, many times."""
+    verdicts = []
+    with progress("damaged journals", options.journals) as show:
+        for number in range(options.journals):
+            root = directory / "one"
+            verdicts.append(asyncio.run(trial(root, options.seed * 1_000_003 + number)))
+            shutil.rmtree(root)
+            show(number + 1)
+    wrong = sum(verdict.wrong for verdict in verdicts)
+    excess = sum(verdict.excess for verdict in verdicts)
+    miscounted = sum(not verdict.counted for verdict in verdicts)
+    refused = sum(not verdict.finished for verdict in verdicts)
+    say(
+        "journals", damaged=len(verdicts), records=sum(verdict.written for verdict in verdicts),
+        lost=sum(verdict.lost for verdict in verdicts), wrong=wrong, lost_beyond_one_a_flip=excess,
+        miscounted=miscounted, not_read_to_the_end=refused,
+    )  # fmt: skip
+    return wrong + excess + miscounted + refused == 0
+
+
 PARTS: dict[str, Part] = {
+    "journals": journals,
     "exchanges": exchanges,
     "hangups": hangups,
     "stalled": stalled,
@@ -241,6 +269,7 @@ def main() -> int:
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="default: all")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--kills", type=int, default=200, help="of each of relay and ingest")
+    parser.add_argument("--journals", type=int, default=10_000)
     parser.add_argument("--exchanges", type=int, default=1000)
     parser.add_argument("--hangups", type=int, default=500)
     parser.add_argument("--stalled", type=int, default=10)

@@ -43,9 +43,9 @@ RECORDED = frozenset({
     b"transfer-encoding", b"user-agent", b"vary", b"via", b"x-client-request-id", b"x-envoy-upstream-service-time",
     b"x-groq-region", b"x-litellm-call-id", b"x-litellm-model-id", b"x-litellm-response-cost",
     b"x-litellm-session-id", b"x-litellm-trace-id", b"x-ms-client-request-id", b"x-ms-region", b"x-request-id",
-    b"x-session-id", b"x-should-retry", b"x-title",
+    b"x-llmtap-call-id", b"x-llmtap-no-log", b"x-session-id", b"x-should-retry", b"x-title",
 })  # fmt: skip
-RECORDED_PREFIXES = (b"x-stainless-", b"x-ratelimit-", b"anthropic-ratelimit-", b"x-llmtap-", b"llm_provider-")
+RECORDED_PREFIXES = (b"x-stainless-", b"x-ratelimit-", b"anthropic-ratelimit-", b"x-llmtap-meta-", b"llm_provider-")
 
 _CREDENTIAL = re.compile(rb"^(?i:(bearer|basic|token|digest)) +(.+)$", re.DOTALL)
 #: Names of query parameters whose value is a secret, compared in lower case without - and _.
