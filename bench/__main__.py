@@ -27,7 +27,7 @@ from proxy.cli.processes import Stack
 from proxy.gauges import VITALS, Gauges
 
 from . import load
-from .upstream import CHUNKS
+from .upstream import CHUNKS, UNARY
 
 ROOT = Path(__file__).resolve().parents[1]
 NGINX = """
@@ -160,8 +160,9 @@ def ingest_rate(stack: Stack, port: int, calls: int) -> None:
 def bytes_per_call(stack: Stack) -> None:
     size = sum(path.stat().st_size for path in (stack.data_dir / "store").iterdir())
     calls = _gauge(stack.data_dir, "ingest", "calls_stored")
+    sent = len(load.request()) + len(UNARY)
     print(
-        f"store: {size / calls:,.0f} bytes a call, everything included ({calls:,} calls, {len(load.request()) + 1200:,} on the wire)"
+        f"store: {size / calls:,.0f} bytes a call, everything included ({calls:,} calls of {sent:,} bytes on the wire)"
     )
 
 
@@ -179,7 +180,7 @@ def main() -> None:
         if shutil.which("nginx") or Path("/usr/sbin/nginx").exists():
             targets.insert(0, stack.enter_context(nginx(upstream)))
         else:
-            print("nginx is not installed: its rows are left out (make test-system installs it)")
+            print("nginx is not installed: its rows are left out (apt install nginx-light)")
         relay, both, tap = stack.enter_context(llmtap(upstream))
         targets += [relay, both]
         rounds, calls = options.rounds, options.calls

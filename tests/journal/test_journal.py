@@ -79,7 +79,7 @@ async def test_gaps_that_were_counted_in_an_earlier_life_are_not_counted_again(t
         journal.append([part(number, 500)])
     await journal.close()
     directory = tmp_path / "j" / journal.name
-    sorted(directory.glob("*.seg"))[0].unlink()
+    min(directory.glob("*.seg")).unlink()
     reader = JournalReader(directory)
     _, missing = read(reader)
     assert len(missing) == 1
