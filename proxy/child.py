@@ -1,18 +1,20 @@
 """What every child process of ``serve`` shares: its assignment, its gauges, and how it is told to stop.
 
 A child is started by exec and reads its assignment as one JSON line from standard input. The pipe
-stays open: its end means that the supervisor is gone, and the child drains as on SIGTERM.
+stays open: its end, by wish or because the supervisor is gone, lets the child drain as on SIGTERM.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import msgspec
@@ -21,9 +23,18 @@ from msgspec import Struct
 from . import logs
 from .clock import monotonic_us, wall_us
 from .config import Config
+from .errors import Busy, LlmtapError
 from .gauges import VITALS, Gauges
 
+log = logging.getLogger(__name__)
+
+BUSY = 75  #: exit code of a child whose place another process has; it may be free later
 _HEARTBEAT_S = 1.0
+#: Ctrl-C, Ctrl-\ and a closed terminal reach the whole group; the supervisor decides what they mean.
+_IGNORED = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
+
+Main = Callable[["Assignment", "Vitals", asyncio.Event], Awaitable[None]]
+Claim = Callable[["Assignment"], AbstractContextManager[object]]
 
 
 class Assignment(Struct, frozen=True, kw_only=True):
@@ -33,12 +44,22 @@ class Assignment(Struct, frozen=True, kw_only=True):
     config: Config
     data_dir: str
     listen_fds: tuple[int, ...] = ()
+    ready_fd: int = -1  #: a pipe that takes one byte once the child serves, as gauges need a disk; -1: nobody waits
 
 
-def run(main: Callable[[Assignment, Vitals, asyncio.Event], Awaitable[None]]) -> None:
-    """The whole life of a child: read the assignment, run ``main`` until it returns."""
-    # Ctrl-C reaches the whole group; the supervisor decides what it means.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def nothing_to_claim(_assignment: Assignment) -> AbstractContextManager[object]:
+    """For children of which there may be several."""
+    return contextlib.nullcontext()
+
+
+def run(main: Main, claim: Claim = nothing_to_claim) -> None:
+    """The whole life of a child: read the assignment, run ``main`` until it returns.
+
+    ``claim``: what must be held before there are any gauges, so that those of the process that
+    holds it already are left alone. It raises ``Busy``, which ends the process with ``BUSY``.
+    """
+    for number in _IGNORED:
+        signal.signal(number, signal.SIG_IGN)
     os.umask(0o077)
     line = sys.stdin.buffer.readline()
     if not line:
@@ -49,19 +70,23 @@ def run(main: Callable[[Assignment, Vitals, asyncio.Event], Awaitable[None]]) ->
         import uvloop
 
         asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
-    asyncio.run(_run(assignment, main))
+    try:
+        asyncio.run(_run(assignment, main, claim))
+    except Busy as error:
+        log.info("%s", error)
+        sys.exit(BUSY)
+    except LlmtapError as error:
+        log.error("%s", error)
+        sys.exit(1)
 
 
-async def _run(assignment: Assignment, main: Callable[[Assignment, Vitals, asyncio.Event], Awaitable[None]]) -> None:
+async def _run(assignment: Assignment, main: Main, claim: Claim) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     loop.add_reader(sys.stdin.fileno(), _parent_gone, loop, stop)
-    vitals = Vitals(assignment)
-    try:
+    with claim(assignment), contextlib.closing(Vitals(assignment)) as vitals:
         await main(assignment, vitals, stop)
-    finally:
-        vitals.close()
 
 
 def _parent_gone(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
@@ -76,11 +101,11 @@ def sockets(assignment: Assignment) -> list[socket.socket]:
 
 
 class Vitals:
-    """This process's gauges with a heartbeat; a plain dict when the disk has no room for the file."""
+    """This process's gauges with a heartbeat; setting ``ready`` tells the supervisor too."""
 
     def __init__(self, assignment: Assignment) -> None:
-        self._path = Path(assignment.data_dir) / "run" / f"{assignment.name}.gauges"
-        self._gauges = self._make()
+        self._gauges = make_gauges(Path(assignment.data_dir), assignment.name)
+        self._ready_fd = assignment.ready_fd
         self._beat: asyncio.TimerHandle | None = None
         self["pid"] = os.getpid()
         self["started_at_us"] = wall_us()
@@ -91,6 +116,8 @@ class Vitals:
 
     def __setitem__(self, name: str, value: int) -> None:
         self._gauges[name] = value
+        if name == "ready" and value:
+            self._tell_supervisor()
 
     def add(self, name: str, amount: int = 1) -> None:
         """Count up."""
@@ -100,16 +127,30 @@ class Vitals:
         """The process ends well: its file goes."""
         if self._beat is not None:
             self._beat.cancel()
-        if isinstance(self._gauges, Gauges):
-            self._gauges.path.unlink(missing_ok=True)
-            self._gauges.close()
+        put_away(self._gauges)
 
-    def _make(self) -> Gauges | dict[str, int]:
-        try:
-            return Gauges.create(self._path, VITALS)
-        except OSError:
-            return dict.fromkeys(VITALS, 0)
+    def _tell_supervisor(self) -> None:
+        if self._ready_fd < 0:
+            return
+        with contextlib.suppress(OSError):  # the supervisor is gone
+            os.write(self._ready_fd, b"1")
+        os.close(self._ready_fd)
+        self._ready_fd = -1
 
     def _heartbeat(self) -> None:
         self["heartbeat_us"] = monotonic_us()
         self._beat = asyncio.get_running_loop().call_later(_HEARTBEAT_S, self._heartbeat)
+
+
+def make_gauges(data_dir: Path, name: str) -> Gauges | dict[str, int]:
+    """A process's own gauges; a plain dict when the disk has no room for the file."""
+    try:
+        return Gauges.create(data_dir / "run" / f"{name}.gauges", VITALS)
+    except OSError:
+        return dict.fromkeys(VITALS, 0)
+
+
+def put_away(gauges: Gauges | dict[str, int]) -> None:
+    """Take a process's own gauges away at its end."""
+    if isinstance(gauges, Gauges):
+        gauges.remove()

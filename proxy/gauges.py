@@ -10,6 +10,7 @@ the lock knows that the owner is gone.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import mmap
 import os
@@ -71,17 +72,42 @@ class Gauges:
 
     def owner_alive(self) -> bool:
         """Whether the process that made the file still holds it (for readers only)."""
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except OSError:
-            return True
-        fcntl.flock(self._fd, fcntl.LOCK_UN)
-        return False
+        return _held(self._fd)
+
+    def remove(self) -> None:
+        """The owner ends well: its file goes, unless that of another process has taken its place."""
+        with contextlib.suppress(OSError):
+            if self.path.stat().st_ino == os.fstat(self._fd).st_ino:
+                self.path.unlink()
+        self.close()
 
     def close(self) -> None:
         """Let go of the file; the owner's lock ends here."""
         self._map.close()
         os.close(self._fd)
+
+
+def held(path: Path) -> bool:
+    """Whether somebody holds the gauges' lock, whatever the file says; in doubt, yes."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    try:
+        return _held(fd)
+    finally:
+        os.close(fd)
+
+
+def _held(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    fcntl.flock(fd, fcntl.LOCK_UN)
+    return False
 
 
 #: Every process of ``serve`` keeps one such file in ``<data>/run/``: ``relay-0.gauges``,

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import functools
+import os
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
-from ..config import Config, load
+from ..config import Config, default_data_dir, load
 from ..errors import QueryError
 
 Command = Callable[..., Any]
@@ -57,6 +59,12 @@ def with_config(**flags: tuple[str, str]) -> Callable[[Command], Command]:
 def configured_by(config_file: Path | None, data_dir: str | None, given: dict[tuple[str, str], Any]) -> Config:
     """The settings, from file, environment and flags."""
     return load(config_file, flags={("data", "dir"): data_dir, **given})
+
+
+def hint(command: str, data_dir: Path) -> str:
+    """A command to type, with ``--data-dir`` unless that is the usual one: ``hint("tail", …)``."""
+    usual = data_dir == default_data_dir(os.environ).absolute()
+    return f"llmtap {command}" if usual else f"llmtap {command} --data-dir {shlex.quote(str(data_dir))}"
 
 
 def filter_option(command: Command) -> Command:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import sys
 import threading
@@ -10,8 +11,9 @@ import click
 
 from .. import logs
 from ..config import Config
-from .options import with_config
-from .processes import Stack
+from .leftovers import clear_leftovers
+from .options import hint, with_config
+from .processes import Stack, writer
 from .terminal import Terminal
 
 
@@ -34,53 +36,53 @@ def serve(config: Config) -> None:
     """Forward calls, record them and show them, until stopped.
 
     Point an application's base URL at the address that the banner shows; nothing else changes.
-    SIGTERM or Ctrl-C lets running calls finish (limits.drain_timeout_s), a second one does not.
+    SIGTERM, Ctrl-C or a closed terminal lets running calls finish (limits.drain_timeout_s), a second
+    one does not.
     """
     logs.start(config.log, "serve")
-    stack = Stack(config, console=True)
+    stack = Stack(config, console=True, relays_suffice=True)
+    clear_leftovers(stack.data_dir)
     asked = _until_asked_to_stop(stack)
+    ingesting = writer(stack.data_dir)
     stack.start()
-    print(banner(stack, Terminal()), flush=True)
+    with contextlib.suppress(OSError):  # the terminal was closed meanwhile
+        print(banner(stack, Terminal(), ingesting), flush=True)
     while not asked.wait(0.5):
         pass
     stack.drain()
 
 
-def banner(stack: Stack, terminal: Terminal) -> str:
-    """What to do next, on one small screen."""
+def banner(stack: Stack, terminal: Terminal, ingesting: str | None = None) -> str:
+    """What to do next, on one small screen. ``ingesting``: who else does at present."""
     base = f"{stack.relay_url}/v1"
+    notes = [*stack.notes]
+    if ingesting:
+        notes.append(f"{ingesting} stores the calls until it ends; then this one does")
     rows = (
         ("point your app here", terminal.paint(f"export OPENAI_BASE_URL={base}", "bold")),
-        ("watch the calls", terminal.paint(_tail_command(stack), "bold")),
+        ("watch the calls", terminal.paint(hint("tail", stack.data_dir), "bold")),
         ("console", str(stack.console_url)),
         ("everything goes to", stack.config.relay.upstream) if stack.config.relay.upstream else None,
         ("data directory", str(stack.data_dir)),
-        *(("note", note) for note in stack.notes),
+        *(("note", note) for note in notes),
     )
     lines = [f"  {label:<20} {text}" for label, text in filter(None, rows)]
     return "\n".join([terminal.paint("llmtap is listening.", "green"), *lines])
 
 
-def _tail_command(stack: Stack) -> str:
-    import os
-
-    from ..config import default_data_dir
-
-    usual = stack.data_dir == default_data_dir(os.environ).absolute()
-    return "llmtap tail" if usual else f"llmtap tail --data-dir {stack.data_dir}"
-
-
 def _until_asked_to_stop(stack: Stack) -> threading.Event:
-    """An event that the first SIGTERM or Ctrl-C sets; a second one cuts the drain short."""
+    """An event that the first SIGTERM, Ctrl-C or SIGHUP sets; a second one cuts the drain short."""
     asked = threading.Event()
 
-    def on_signal(_number: int, _frame: object) -> None:
-        if asked.is_set():
+    def on_signal(number: int, _frame: object) -> None:
+        if asked.is_set() and number != signal.SIGHUP:  # a terminal that closes may say so twice
             stack.cut_short()
-        elif sys.stderr.isatty():
-            print("\nletting running calls finish; once more stops at once", file=sys.stderr)
+        elif number == signal.SIGINT and sys.stderr.isatty():
+            with contextlib.suppress(OSError, RuntimeError):  # RuntimeError: it came in the middle of a print
+                print("\nletting running calls finish; once more stops at once", file=sys.stderr)
         asked.set()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, on_signal)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup
+            signal.signal(number, on_signal)
     return asked

@@ -64,14 +64,32 @@ class OpenCall:
         self.held_bytes = 0
         self.shown = False  #: a running row was written
 
+    def exchange(self, end: End | None = None) -> Exchange:
+        """Its bytes, as far as they came."""
+        return _exchange(self, end)
+
 
 class EndedCall(Struct, frozen=True):
-    """A call to store."""
+    """A call to store. Its bytes are put together only when they are wanted."""
 
-    exchange: Exchange
-    first_seq: int  #: of its begin frame: from here on the journal is needed until the call is stored
+    call: OpenCall
+    end: End | None
     seq: int  #: of its end frame; of its begin frame when it has no end
     ended_us: int  #: monotonic: the order across journals
+
+    @property
+    def first_seq(self) -> int:
+        """Of its begin frame: from here on the journal is needed until the call is stored."""
+        return self.call.first_seq
+
+    @property
+    def size(self) -> int:
+        """Bytes of its frames."""
+        return sum(piece.length for piece in self.call.pieces)
+
+    def exchange(self) -> Exchange:
+        """All of it."""
+        return self.call.exchange(self.end)
 
 
 class Assembler:
@@ -109,9 +127,12 @@ class Assembler:
     def abandon(self) -> Iterator[EndedCall]:
         """The owner is gone: every open call, as far as it came."""
         for call_id in list(self.open):
-            call = self._close(call_id)
-            assert call is not None
-            yield EndedCall(_exchange(call, None), call.first_seq, call.first_seq, call.begin.accepted_us)
+            call = self.open.pop(call_id)
+            yield EndedCall(call, None, call.first_seq, call.begin.accepted_us)
+
+    def release(self, ended: EndedCall) -> None:
+        """An ended call's bytes are held no longer."""
+        self._budget.give(ended.call.held_bytes)
 
     def low_seq(self, next_seq: int) -> int:
         """The oldest sequence that is still needed."""
@@ -129,17 +150,13 @@ class Assembler:
         call.pieces.append(self._piece(segment, frame, keep=keep))
 
     def _end(self, end: End, seq: int) -> EndedCall | None:
-        call = self._close(end.id)
+        call = self.open.pop(end.id, None)
         if call is None or seq in self._stored:
             self._stored.discard(seq)
+            if call is not None:
+                self._budget.give(call.held_bytes)
             return None
-        return EndedCall(_exchange(call, end), call.first_seq, seq, end.ended_us)
-
-    def _close(self, call_id: bytes) -> OpenCall | None:
-        call = self.open.pop(call_id, None)
-        if call is not None:
-            self._budget.give(call.held_bytes)
-        return call
+        return EndedCall(call, end, seq, end.ended_us)
 
     @staticmethod
     def _piece(segment: SegmentFile, frame: Frame, *, keep: bool) -> Piece:

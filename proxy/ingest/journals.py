@@ -7,6 +7,7 @@ oldest sequence that is still needed, and segments are deleted only behind them.
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +21,8 @@ from .compaction import compact
 
 log = logging.getLogger(__name__)
 
-_HELD_BYTES = 64 << 20  #: of open calls' bodies, over all journals
+_HELD_BYTES = 64 << 20  #: of bodies, over all journals; further ones are read again from their segments
+_MOST_WAITING = 10_000  #: ended calls that are read but not handed out
 
 
 class Due(Struct, frozen=True):
@@ -30,6 +32,14 @@ class Due(Struct, frozen=True):
     ended: EndedCall
 
 
+class Cut(Struct, frozen=True):
+    """What may be committed together with every call handed out so far."""
+
+    positions: list[Position]
+    gaps: list[Gap]
+    over: list[str]  #: journals that can go afterwards
+
+
 class Followed:
     """One journal and its open calls."""
 
@@ -37,8 +47,8 @@ class Followed:
         self.reader = reader
         self.assembler = assembler
         self.gaps: list[Gap] = []
-        self.pending_seq: int | None = None  #: first sequence of the oldest ended call that waits to be handed out
-        self.position: Position | None = None  #: as last committed
+        self.alive = True  #: its relay was alive at the last look
+        self._position: Position | None = None  #: as last committed
 
     @property
     def name(self) -> str:
@@ -47,6 +57,7 @@ class Followed:
 
     def read(self) -> Iterator[EndedCall]:
         """One bounded step."""
+        self.alive = self.reader.owner_alive()
         for item in self.reader.poll():
             if isinstance(item, Missing):
                 self._note(item)
@@ -55,29 +66,28 @@ class Followed:
         if self.reader.finished:
             yield from self.assembler.abandon()
 
-    def current_position(self) -> Position:
-        """What can be committed together with every call that was handed out."""
+    def position(self, waiting_seq: int | None) -> Position:
+        """What can be committed when calls from ``waiting_seq`` on have not been handed out."""
         low = self.assembler.low_seq(self.reader.last_seq + 1)
         return Position(
             journal=self.name,
-            low_seq=low if self.pending_seq is None else min(low, self.pending_seq),
+            low_seq=low if waiting_seq is None else min(low, waiting_seq),
             read_seq=self.reader.last_seq,
             calls_lost=self.reader.calls_lost,
         )
 
-    @property
-    def over(self) -> bool:
-        """Nothing more will come, and nothing is left to store."""
-        return self.reader.finished and not self.assembler.open and self.pending_seq is None
+    def moved(self, position: Position) -> bool:
+        """Whether it differs from what was committed."""
+        return position != self._position
 
-    def free(self, position: Position) -> None:
+    def free(self, position: Position, *, may_compact: bool) -> None:
         """Delete or shrink segments that a commit has made needless."""
-        self.position = position
+        self._position = position
         self.reader.committed(position.low_seq - 1)
         for segment in [segment for segment in self.reader.segments if segment.exhausted]:
             if segment.last_seq < position.low_seq:
                 self.reader.drop(segment)
-            elif self.pending_seq is None and segment is not self.reader.segments[-1]:
+            elif may_compact and segment is not self.reader.segments[-1]:
                 compact(self.reader, segment, self.assembler.open.values())
 
     def _note(self, missing: Missing) -> None:
@@ -94,7 +104,7 @@ class Followed:
 
 
 class Journals:
-    """Finds journals as they appear and reads them all."""
+    """Finds journals as they appear and reads them all: ``look``, ``take`` until None, ``cut``, ``committed``."""
 
     def __init__(self, directory: Path, positions: dict[str, Position], stored: dict[str, set[int]]) -> None:
         self.followed: dict[str, Followed] = {}
@@ -102,20 +112,35 @@ class Journals:
         self._positions = positions
         self._stored = stored
         self._budget = Budget(_HELD_BYTES)
-        self._waiting: list[Due] = []
+        self._waiting: deque[Due] = deque()
+        self._looked_us = 0
 
-    def read(self, most: int) -> list[Due]:
-        """Calls that ended before now, oldest first, at most ``most``; call again for the rest."""
-        cut_us = monotonic_us()
-        if len(self._waiting) < most:
-            self._find()
-            for followed in self.followed.values():
-                self._waiting += [Due(followed, ended) for ended in followed.read()]
-            self._waiting.sort(key=lambda due: due.ended.ended_us)
-        ready = [due for due in self._waiting[:most] if due.ended.ended_us <= cut_us]
-        del self._waiting[: len(ready)]
-        self._note_pending()
-        return ready
+    def look(self) -> bool:
+        """Read what is new in every journal, a bounded step of each; whether there was anything."""
+        if len(self._waiting) >= _MOST_WAITING:
+            return True
+        self._looked_us = monotonic_us()
+        self._find()
+        before = self._read_bytes
+        found = [Due(followed, ended) for followed in self.followed.values() for ended in followed.read()]
+        if found:
+            self._waiting = deque(sorted((*self._waiting, *found), key=lambda due: due.ended.ended_us))
+        return self._read_bytes > before or bool(found)
+
+    def take(self) -> Due | None:
+        """The next call that ended before the last look, in the order in which calls ended.
+
+        What a dead relay left is due at once: its clock may be that of an earlier boot.
+        """
+        if not self._waiting:
+            return None
+        first = self._waiting[0]
+        if first.ended.ended_us <= self._looked_us:
+            return self._waiting.popleft()
+        dead = next((due for due in self._waiting if not due.journal.alive), None)
+        if dead is not None:
+            self._waiting.remove(dead)
+        return dead
 
     def running(self) -> Iterator[tuple[str, OpenCall]]:
         """Open calls that have no row yet, with their journals."""
@@ -124,27 +149,30 @@ class Journals:
                 if not call.shown:
                     yield followed.name, call
 
-    def gaps(self) -> list[Gap]:
-        """Gaps that are not committed yet."""
-        return [gap for followed in self.followed.values() for gap in followed.gaps]
+    def cut(self) -> Cut:
+        """What a commit of all that was taken may say of the journals."""
+        waiting = self._waiting_seqs()
+        each = [(followed, followed.position(waiting.get(name))) for name, followed in self.followed.items()]
+        return Cut(
+            positions=[position for followed, position in each if followed.moved(position)],
+            gaps=[gap for followed, _ in each for gap in followed.gaps],
+            over=[name for name, followed in self.followed.items() if self._is_over(followed, waiting)],
+        )
 
-    def moved(self) -> list[Position]:
-        """Positions that differ from what was committed."""
-        current = [(followed, followed.current_position()) for followed in self.followed.values()]
-        return [position for followed, position in current if position != followed.position]
-
-    def over(self) -> list[str]:
-        """Journals that can go after the next commit."""
-        return [followed.name for followed in self.followed.values() if followed.over]
-
-    def committed(self, positions: list[Position], over: list[str]) -> None:
-        """A commit is durable: free what it covers."""
-        for position in positions:
-            self.followed[position.journal].free(position)
+    def committed(self, cut: Cut) -> None:
+        """The commit is durable: free what it covers."""
+        waiting = self._waiting_seqs()
+        for position in cut.positions:
+            name = position.journal
+            self.followed[name].free(position, may_compact=name not in waiting)
         for followed in self.followed.values():
-            followed.gaps.clear()
-        for name in over:
+            followed.gaps = [gap for gap in followed.gaps if gap not in cut.gaps]
+        for name in cut.over:
             self.followed.pop(name).reader.remove()
+
+    @property
+    def _read_bytes(self) -> int:
+        return sum(followed.reader.read_bytes for followed in self.followed.values())
 
     @property
     def lag_bytes(self) -> int:
@@ -166,15 +194,20 @@ class Journals:
         for followed in self.followed.values():
             followed.reader.close()
 
-    def _note_pending(self) -> None:
-        for followed in self.followed.values():
-            followed.pending_seq = None
+    @staticmethod
+    def _is_over(followed: Followed, waiting: dict[str, int]) -> bool:
+        """Nothing more will come, and nothing is left to hand out."""
+        return followed.reader.finished and not followed.assembler.open and followed.name not in waiting
+
+    def _waiting_seqs(self) -> dict[str, int]:
+        """journal → the oldest sequence of its calls that were not handed out."""
+        oldest: dict[str, int] = {}
         for due in self._waiting:
-            pending = due.journal.pending_seq
-            first = due.ended.first_seq
-            due.journal.pending_seq = first if pending is None else min(pending, first)
+            oldest[due.journal.name] = min(oldest.get(due.journal.name, due.ended.first_seq), due.ended.first_seq)
+        return oldest
 
     def _find(self) -> None:
+        self._directory.mkdir(mode=0o700, exist_ok=True)
         for path in sorted(self._directory.iterdir()):
             if path.name.startswith(".") or path.name in self.followed or not path.is_dir():
                 continue

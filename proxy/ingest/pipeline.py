@@ -17,7 +17,7 @@ import msgspec
 from ..clock import id_text
 from ..config import Ingest as Settings
 from ..records import Call, Exchange, Status, evolve
-from .stages import STAGES, STAGES_WITHOUT_CONTENT, Item, Stage, first_row, judge
+from .stages import STAGES, STAGES_OF_RUNNING, STAGES_WITHOUT_CONTENT, Item, Stage, first_row, judge
 
 log = logging.getLogger(__name__)
 _DAY_S = 86_400
@@ -35,13 +35,16 @@ class Pipeline:
         """The row of an ended call."""
         item = Item(exchange=exchange, call=first_row(exchange), body_limit_bytes=self._settings.body_bytes)
         for stage in STAGES_WITHOUT_CONTENT if exchange.begin.no_log else self._stages:
-            try:
-                item = stage(item)
-            except Exception:
-                log.exception("stage %s failed on call %s; its bytes are in quarantine", stage.__name__, item.call.id)
-                self._quarantine.keep_exchange(exchange)
-                item = item.with_call(notes=(*item.call.notes, f"not understood: stage {stage.__name__} failed"))
+            item = self._through(stage, item)
         return item.call if item.call.status != Status.RUNNING else judge(item).call
+
+    def _through(self, stage: Stage, item: Item) -> Item:
+        try:
+            return stage(item)
+        except Exception:
+            log.exception("stage %s failed on call %s; its bytes are in quarantine", stage.__name__, item.call.id)
+            self._quarantine.keep_exchange(item.exchange)
+            return item.with_call(notes=(*item.call.notes, f"not understood: stage {stage.__name__} failed"))
 
     def bare(self, exchange: Exchange) -> Call:
         """The row of a call whose findings the store does not take: only what the relay saw."""
@@ -49,10 +52,15 @@ class Pipeline:
         call = evolve(first_row(exchange), notes=("not understood: its findings could not be stored",))
         return judge(Item(exchange=exchange, call=call, body_limit_bytes=0)).call
 
-    @staticmethod
-    def running(exchange: Exchange) -> Call:
-        """The row of a call that has not ended."""
-        return evolve(first_row(exchange), status=Status.RUNNING, request_bytes=None, response_bytes=None)
+    def running(self, exchange: Exchange) -> Call:
+        """The row of a call that has not ended: what was asked, and nothing of the answer."""
+        asked = evolve(exchange, head=None, response_body=b"", marks=())
+        item = Item(exchange=asked, call=first_row(asked), body_limit_bytes=self._settings.body_bytes)
+        for stage in STAGES_OF_RUNNING if not exchange.begin.no_log else ():
+            item = self._through(stage, item)
+        return evolve(
+            item.call, status=Status.RUNNING, request_bytes=None, response_bytes=None, notes=(), finish_reason=None
+        )
 
 
 class Quarantine:

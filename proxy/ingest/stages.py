@@ -136,6 +136,8 @@ def value(item: Item) -> Item:
 
 
 STAGES: tuple[Stage, ...] = (understand, describe, identify, judge, time, count, value)
+#: Of a call that runs, only the request is there.
+STAGES_OF_RUNNING: tuple[Stage, ...] = (understand, describe, identify)
 #: A call whose caller asked that no content be kept has nothing to understand.
 STAGES_WITHOUT_CONTENT: tuple[Stage, ...] = (judge,)
 

@@ -14,13 +14,14 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Self
 
 from .. import child
 from ..child import Assignment, Vitals
 from ..clock import monotonic_us, wall_us
 from ..config import Config
 from ..errors import Busy, StoreError
-from ..records import Exchange, evolve
+from ..records import evolve
 from ..store.base import Batch, Store, StoredCall
 from ..store.sqlite.store import SqliteStore
 from .assembly import OpenCall
@@ -38,6 +39,7 @@ _POISON = (TypeError, ValueError, OverflowError)  #: what a store says of values
 _RETRY_S = (0.1, 0.5, 2.0, 5.0)
 _HOUSEKEEPING_US = 60_000_000
 _POSITIONS_US = 2_000_000
+_BATCH_BYTES = 64 << 20  #: of frames, in one commit
 
 
 class WriterLock:
@@ -50,6 +52,12 @@ class WriterLock:
         except OSError:
             os.close(self._fd)
             raise Busy(f"another llmtap writes to {data_dir} already") from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
 
     def release(self) -> None:
         """Let another one write."""
@@ -86,35 +94,45 @@ class Worker:
 
     async def step(self) -> bool:
         """Read, understand, commit and free once; whether there was anything to do."""
-        due = self._journals.read(self._config.ingest.batch_calls)
-        calls = [self._understood(item) for item in due] + [
-            self._running(*open_call) for open_call in self._journals.running()
-        ]
-        gaps, over = self._journals.gaps(), self._journals.over()
-        positions = self._journals.moved() if calls or gaps or over or self._position_due() else []
-        if not (calls or gaps or over or positions):
-            self._look_after()
-            return False
-        await self._commit(Batch(calls=calls, positions=positions, gaps=gaps, finished_journals=over))
-        self._journals.committed(positions, over)
-        self._vitals.add("calls_stored", len(due))
+        moved = self._journals.look()
+        ended = self._take_batch()
+        calls = [*ended, *(self._running(*open_call) for open_call in self._journals.running())]
+        cut = self._journals.cut()
+        if calls or cut.gaps or cut.over or (cut.positions and self._position_due()):
+            await self._commit(Batch(calls=calls, positions=cut.positions, gaps=cut.gaps, finished_journals=cut.over))
+            self._journals.committed(cut)
+            self._vitals.add("calls_stored", len(ended))
         self._look_after()
-        return bool(due or gaps or over)
+        return moved or bool(ended or cut.gaps or cut.over)
+
+    def _take_batch(self) -> list[StoredCall]:
+        """Understand what has ended, bounded in calls, in bytes, and in time, so that the heartbeat goes on."""
+        batch: list[StoredCall] = []
+        settings, started_us, size = self._config.ingest, monotonic_us(), 0
+        while len(batch) < settings.batch_calls and size < _BATCH_BYTES:
+            due = self._journals.take()
+            if due is None:
+                break
+            size += due.ended.size
+            batch.append(self._understood(due))
+            if monotonic_us() - started_us > settings.batch_ms * 1000:
+                break
+        return batch
 
     def _position_due(self) -> bool:
         """Parts alone move positions too, but a commit for them alone is worth it only now and then."""
         return monotonic_us() - self._vitals["last_commit_us"] > _POSITIONS_US
 
     def _understood(self, due: Due) -> StoredCall:
-        exchange = due.ended.exchange
+        exchange = due.ended.exchange()
+        due.journal.assembler.release(due.ended)
         return StoredCall(
             call=self._pipeline.run(exchange), exchange=exchange, journal=due.journal.name, seq=due.ended.seq
         )
 
     def _running(self, journal: str, call: OpenCall) -> StoredCall:
         call.shown = True
-        row = self._pipeline.running(Exchange(begin=call.begin, head=call.head))
-        return StoredCall(call=row, journal=journal)
+        return StoredCall(call=self._pipeline.running(call.exchange()), journal=journal)
 
     async def _commit(self, batch: Batch) -> None:
         try:
@@ -178,16 +196,15 @@ async def _pause(stop: asyncio.Event, pause_s: float) -> None:
             await stop.wait()
 
 
+def _writer_lock(assignment: Assignment) -> WriterLock:
+    return WriterLock(Path(assignment.data_dir))
+
+
 async def main(assignment: Assignment, vitals: Vitals, stop: asyncio.Event) -> None:
     """Ingest until told to stop, then until the journals are empty."""
     with contextlib.suppress(OSError):
         os.nice(_NICE)
-    data_dir = Path(assignment.data_dir)
-    lock = WriterLock(data_dir)
-    try:
-        await ingest(assignment.config, data_dir, vitals, stop)
-    finally:
-        lock.release()
+    await ingest(assignment.config, Path(assignment.data_dir), vitals, stop)
 
 
 async def ingest(config: Config, data_dir: Path, vitals: Vitals, stop: asyncio.Event) -> None:
@@ -209,4 +226,4 @@ async def ingest(config: Config, data_dir: Path, vitals: Vitals, stop: asyncio.E
 
 
 if __name__ == "__main__":
-    child.run(main)
+    child.run(main, claim=_writer_lock)

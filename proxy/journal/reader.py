@@ -14,7 +14,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from ..gauges import Gauges
+from ..gauges import Gauges, held
 from .frame import FRAME_HEADER_SIZE, SEGMENT_HEADER_SIZE, Damage, Frame, parse_segment_name, scan
 from .writer import COUNTER_FILE, COUNTERS
 
@@ -93,22 +93,27 @@ class JournalReader:
         self.last_seq = counted_seq  #: gaps are known up to here
         self.finished = False  #: the owner is gone and everything has been read
         self.segments: list[SegmentFile] = []  #: oldest first; the caller drops them with ``drop``
+        self.read_bytes = 0  #: in this life
         self._seen_seq = 0
         self._damaged = False
         self._counters: Gauges | None = None
         self._open_counters()
+        self._drop_leftovers()
 
     def poll(self) -> Iterator[tuple[SegmentFile, Frame] | Missing]:
         """What is new, a bounded step of it per segment; gaps in their place."""
-        # In this order: a dead owner makes no more segments, so all are found; and the owner names
-        # a segment active before it makes it, so one that is found and not active is closed.
+        # In this order: a dead owner makes no more segments, so all are found; and a segment that was
+        # found is closed when a newer one was found too, or when the owner says that it writes none.
         owner_alive = self.owner_alive()
         self._find_segments()
-        active = self._counters["active"] if self._counters is not None else 0
+        none_active = self._counters is not None and self._counters["active"] == 0
+        newest = max((segment.first_seq for segment in self.segments), default=0)
         for segment in [segment for segment in self.segments if not segment.exhausted]:
-            sealed = not owner_alive or segment.first_seq != active
+            sealed = not owner_alive or none_active or segment.first_seq < newest
+            start = segment.offset
             for item in segment.scan(sealed=sealed):
                 yield from self._account(segment, item)
+            self.read_bytes += segment.offset - start
             if not segment.exhausted:
                 return
             # Bytes that are left over are a torn tail, or damage that no valid frame follows.
@@ -118,7 +123,9 @@ class JournalReader:
 
     def owner_alive(self) -> bool:
         """Whether the relay that writes this journal still runs."""
-        return self._counters is not None and self._counters.owner_alive()
+        if self._counters is None:
+            self._open_counters()
+        return self._counters.owner_alive() if self._counters is not None else held(self.directory / COUNTER_FILE)
 
     @property
     def calls_lost(self) -> int:
@@ -172,6 +179,12 @@ class JournalReader:
     def _open_counters(self) -> None:
         with contextlib.suppress(OSError, ValueError):
             self._counters = Gauges.open(self.directory / COUNTER_FILE, COUNTERS, writable=True)
+
+    def _drop_leftovers(self) -> None:
+        """Copies that a compaction did not come to finish."""
+        with contextlib.suppress(OSError):
+            for path in self.directory.glob("*.new"):
+                path.unlink()
 
     def _find_segments(self) -> None:
         known = {segment.path.name for segment in self.segments}

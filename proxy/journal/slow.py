@@ -1,7 +1,8 @@
 """Writing from a thread while the disk is slow: a queue bounded in bytes, and one owner.
 
 While this exists only its thread writes to the journal; when the thread has left, only the event
-loop does. The hand-over back happens with an empty queue, so order is kept.
+loop does. The hand-over back happens with an empty queue, so order is kept. A record that finds
+no room is lost; its sequence number is consumed in its place, so that it reads as a gap.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from typing import Protocol
 
 log = logging.getLogger(__name__)
 
@@ -22,28 +23,41 @@ _QUICK_WRITES = 64  #: so many quick writes in a row and the disk counts as quic
 _WRITE_BYTES = 1 << 20  #: queued records are joined up to this size
 
 
+class Disk(Protocol):
+    """What the thread works on; only one thread uses it at a time."""
+
+    def write(self, payloads: Payloads) -> bool:
+        """Write records; False when they are lost."""
+        ...
+
+    def skip(self, records: int) -> None:
+        """Consume the sequence numbers of records that are lost already."""
+        ...
+
+    def quick_again(self) -> None:
+        """The thread has left; called in the event loop."""
+        ...
+
+
 class Waiting:
-    """Records in the queue."""
+    """Records in the queue; ``lost`` of them found no room and are only to be counted."""
 
-    __slots__ = ("done", "payloads", "size")
+    __slots__ = ("done", "lost", "payloads", "size")
 
-    def __init__(self, payloads: Payloads, size: int, done: asyncio.Future[bool]) -> None:
+    def __init__(self, payloads: Payloads, size: int, done: asyncio.Future[bool] | None, lost: int = 0) -> None:
         self.payloads = payloads
         self.size = size
         self.done = done
+        self.lost = lost
 
 
 class SlowDisk:
-    """Calls ``write`` from a thread of its own; calls ``on_quick`` in the loop once the disk is quick again."""
+    """Writes to a disk from a thread of its own, until the disk is quick again."""
 
-    def __init__(
-        self, write: Callable[[Payloads], bool], slow_us: int, buffer_bytes: int, on_quick: Callable[[], None]
-    ) -> None:
-        self.full = False  #: the last record found no room
-        self._write = write
+    def __init__(self, disk: Disk, slow_us: int, buffer_bytes: int) -> None:
+        self._disk = disk
         self._slow_us = slow_us
         self._buffer_bytes = buffer_bytes
-        self._on_quick = on_quick
         self._loop = asyncio.get_running_loop()
         self._queue: deque[Waiting] = deque()
         self._bytes = 0
@@ -59,15 +73,15 @@ class SlowDisk:
         size = sum(len(payload) for _, payload in payloads)
         with self._wake:
             if self._left:
-                return self._write(payloads)
-            self.full = self._bytes + size > self._buffer_bytes
-            if self.full:
+                return self._disk.write(payloads)
+            if self._bytes + size > self._buffer_bytes:
+                self._note_lost(len(payloads))
                 return False
-            waiting = Waiting(payloads, size, self._loop.create_future())
-            self._queue.append(waiting)
+            done = self._loop.create_future()
+            self._queue.append(Waiting(payloads, size, done))
             self._bytes += size
             self._wake.notify()
-        return waiting.done
+        return done
 
     async def stop(self) -> None:
         """Write what is queued, then end the thread."""
@@ -75,6 +89,13 @@ class SlowDisk:
             self._stopping = True
             self._wake.notify()
         await self._loop.run_in_executor(None, self._thread.join)
+
+    def _note_lost(self, records: int) -> None:
+        if self._queue and self._queue[-1].lost:
+            self._queue[-1].lost += records
+        else:
+            self._queue.append(Waiting([], 0, None, records))
+        self._wake.notify()
 
     def _run(self) -> None:
         while batch := self._take():
@@ -91,26 +112,30 @@ class SlowDisk:
                 if self._stopping or self._quick >= _QUICK_WRITES:
                     self._left = True
                     if not self._stopping:
-                        self._loop.call_soon_threadsafe(self._on_quick)
+                        self._loop.call_soon_threadsafe(self._disk.quick_again)
                     return []
                 self._wake.wait()
             batch = [self._queue.popleft()]
             size = batch[0].size
-            while self._queue and size + self._queue[0].size <= _WRITE_BYTES:
+            while self._queue and not batch[-1].lost and size + self._queue[0].size <= _WRITE_BYTES:
                 batch.append(self._queue.popleft())
                 size += batch[-1].size
             self._bytes -= size
             return batch
 
     def _try(self, batch: list[Waiting]) -> bool:
+        payloads = [item for waiting in batch for item in waiting.payloads]
         try:
-            return self._write([item for waiting in batch for item in waiting.payloads])
+            written = self._disk.write(payloads) if payloads else True
+            if batch[-1].lost:
+                self._disk.skip(batch[-1].lost)
         except Exception:
             log.exception("the journal could not be written")
             return False
+        return written
 
 
 def _resolve(batch: list[Waiting], written: bool) -> None:
     for waiting in batch:
-        if not waiting.done.done():
+        if waiting.done is not None and not waiting.done.done():
             waiting.done.set_result(written)

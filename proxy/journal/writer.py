@@ -25,7 +25,7 @@ from ..clock import monotonic_us, wall_us
 from ..config import Journal as Settings
 from ..gauges import Gauges
 from .codec import Record, encode
-from .frame import SegmentHeader, encode_frame, encode_segment_header, segment_name
+from .frame import MAX_PAYLOAD, SegmentHeader, encode_frame, encode_segment_header, segment_name
 from .slow import Payloads, SlowDisk, Written
 
 log = logging.getLogger(__name__)
@@ -86,17 +86,21 @@ class Segment:
 
 
 class JournalWriter:
-    """The journal of one relay incarnation; belongs to one event loop."""
+    """The journal of one relay incarnation. Belongs to an event loop, or to the slow-disk thread while there is one."""
 
     def __init__(self, root: Path, name: str, settings: Settings, vitals: MutableCounters) -> None:
         self.name = name
+        self.generation = 0  #: grows when the directory was taken away and another one was made
         self.failure: str | None = None  #: why the last record could not be written; None when it could
-        self._directory = root / name
+        self._root = root
+        self._first_name = name
         self._settings = settings
+        self._segment_bytes = min(settings.segment_bytes, settings.max_bytes // 4)
         self._vitals = vitals
         self._counters: Gauges | None = None
         self._segment: Segment | None = None
-        self._seq = 0
+        self._seq = 0  #: last number given out
+        self._written_seq = 0  #: last number that is on disk
         self._calls_lost = 0
         self._records_lost = 0
         self._closed_bytes = 0
@@ -110,9 +114,12 @@ class JournalWriter:
         True: they are in the page cache. False: lost, and counted. A future when the disk is slow:
         it will say which.
         """
-        payloads = [encode(record) for record in records]
+        payloads = self._encoded(records)
+        if payloads is None:
+            self._lose_records(len(records))
+            return False
         if self._slow is not None:
-            return self._submit(self._slow, payloads)
+            return self._slow.submit(payloads)
         started = time.monotonic_ns()
         written = self.write(payloads)
         took_us = (time.monotonic_ns() - started) // 1000
@@ -122,19 +129,28 @@ class JournalWriter:
             self._leave_loop(took_us)
         return written
 
+    def append_if_possible(self, records: Sequence[Record]) -> bool:
+        """As ``append``, but what cannot be written now is not lost: no number is consumed, the caller tries again."""
+        payloads = self._encoded(records)
+        return payloads is not None and self._slow is None and self._write(payloads)
+
     def lose_calls(self, count: int = 1) -> None:
         """Count calls that were not recorded, or not wholly; -1 when one turns out to be recorded after all."""
         self._calls_lost += count
         self._vitals["calls_lost"] = self._calls_lost
-        if self._counters is not None:
-            self._counters["calls_lost"] = self._calls_lost
+        self._count("calls_lost", self._calls_lost)
 
     def tick(self) -> None:
-        """Once a second: rotate a segment that ingest has read to its end, so raw bytes live for seconds."""
-        if self._slow is not None or self._segment is None or self._counters is None:
+        """Once a second: notice that the directory is gone; rotate a segment that ingest has read to its end."""
+        if self._slow is not None or self._counters is None:
+            return
+        if not (self._directory / COUNTER_FILE).exists():
+            self._start_anew()
+            return
+        if self._segment is None:
             return
         old = monotonic_us() - self._segment.opened_us > _IDLE_ROTATE_US
-        if old and self._counters["ingested"] >= self._seq:
+        if old and self._counters["ingested"] >= self._written_seq:
             self._close_segment()
 
     async def close(self) -> None:
@@ -146,59 +162,108 @@ class JournalWriter:
             self._counters.close()
             self._counters = None
 
+    # --- the disk, as the slow-disk thread sees it too --------------------------------------------
+
     def write(self, payloads: Payloads) -> bool:
-        """Write in the calling thread. Only one thread writes at a time: the loop, or the slow-disk thread."""
+        """Write records, or lose and count them."""
+        if self._write(payloads):
+            return True
+        self._lose_records(len(payloads))
+        return False
+
+    def skip(self, records: int) -> None:
+        """Count records that found no room in the buffer."""
+        self._lose_records(records)
+
+    def quick_again(self) -> None:
+        """Write in the event loop from now on."""
+        self._slow = None
+        self._vitals["journal_slow"] = 0
+        log.info("journal writes are quick again")
+
+    def _write(self, payloads: Payloads) -> bool:
         first = self._seq + 1
-        self._seq += len(payloads)
         try:
             segment = self._segment_for(first, sum(len(payload) for _, payload in payloads))
             segment.write(b"".join(encode_frame(segment.salt, first + i, *item) for i, item in enumerate(payloads)))
         except OSError as error:
-            self._failed(error, len(payloads))
+            self._failed(error)
             return False
         if self.failure is not None:
             log.warning("journal %s is written again", self.name)
             self.failure = None
-        if self._counters is not None:
-            self._counters["issued"] = self._seq
+        self._seq += len(payloads)
+        self._written_seq = self._seq
+        self._count("issued", self._seq)
         return True
+
+    def _lose_records(self, records: int) -> None:
+        self._seq += records
+        self._records_lost += records
+        self._count("issued", self._seq)
+        self._count("records_lost", self._records_lost)
+
+    def _encoded(self, records: Sequence[Record]) -> Payloads | None:
+        """None for a record that cannot be written down: a text that is no UTF-8, or too long for a frame."""
+        try:
+            payloads = [encode(record) for record in records]
+        except (ValueError, TypeError, OverflowError):
+            log.exception("a record cannot be encoded and is counted as lost")
+            return None
+        return payloads if all(len(payload) <= MAX_PAYLOAD for _, payload in payloads) else None
+
+    def _count(self, name: str, value: int) -> None:
+        if self._counters is not None:
+            self._counters[name] = value
 
     # --- segments ---------------------------------------------------------------------------
 
+    @property
+    def _directory(self) -> Path:
+        return self._root / self.name
+
     def _segment_for(self, first_seq: int, size: int) -> Segment:
         """The segment to append to; opens and rotates. Raises OSError."""
-        now_us = monotonic_us()
-        if self.failure is not None and now_us < self._retry_us:
+        if self.failure is not None and monotonic_us() < self._retry_us:
             raise OSError(errno.EAGAIN, self.failure)
-        if self._segment is not None and self._segment.size + size > self._settings.segment_bytes:
+        if self._segment is not None and self._segment.size + size > self._segment_bytes:
             self._close_segment()
+        self._check_cap(size)
         if self._segment is None:
             self._open_segment(first_seq)
         assert self._segment is not None
-        if self._closed_bytes + self._segment.size + size > self._settings.max_bytes:
-            self._closed_bytes = self._bytes_on_disk() - self._segment.size
-            if self._closed_bytes + self._segment.size + size > self._settings.max_bytes:
-                raise OSError(errno.EDQUOT, f"the journal is at its cap of {self._settings.max_bytes} bytes")
         return self._segment
+
+    def _check_cap(self, size: int) -> None:
+        """Ingest frees segments behind our back, so the disk is asked again before a record is refused."""
+        used = self._segment.size if self._segment is not None else 0
+        if self._closed_bytes + used + size > self._settings.max_bytes:
+            self._closed_bytes = self._bytes_on_disk() - used
+            if self._closed_bytes + used + size > self._settings.max_bytes:
+                raise OSError(errno.EDQUOT, f"the journal is at its cap of {self._settings.max_bytes} bytes")
 
     def _open_segment(self, first_seq: int) -> None:
         if self._counters is None:
             self._open_directory()
         if self._counters is None:
             raise OSError(errno.EIO, f"{self._directory} cannot be made")
-        # The reader takes a segment for closed when it is not the active one, so say it first.
+        # The reader takes a segment for closed when none is active, so say first that one is.
         self._counters["active"] = first_seq
         self._closed_bytes = self._bytes_on_disk()
-        self._segment = Segment(self._directory, first_seq)
+        try:
+            self._segment = Segment(self._directory, first_seq)
+        except OSError:
+            self._counters["active"] = 0  # or the last segment could not be freed, which may be what is needed
+            raise
 
     def _close_segment(self) -> None:
         if self._segment is None:
             return
+        self._closed_bytes += self._segment.size
         with contextlib.suppress(OSError):
             self._segment.close()
         self._segment = None
-        if self._counters is not None:
-            self._counters["active"] = 0
+        self._count("active", 0)
 
     def _open_directory(self) -> None:
         """Make the directory with its counter file inside, in one step as readers see it."""
@@ -213,7 +278,22 @@ class JournalWriter:
             self._note(error)
             return
         self._counters = counters
+        counters["issued"] = self._seq
         counters["calls_lost"], counters["records_lost"] = self._calls_lost, self._records_lost
+
+    def _start_anew(self) -> None:
+        """Somebody took the directory away: what ingest had not read of it is lost, and a new one is begun."""
+        assert self._counters is not None
+        unread = max(0, self._written_seq - self._counters["ingested"])
+        log.error("the directory of journal %s is gone, with %d records in it; a new one is begun", self.name, unread)
+        self._close_segment()
+        self._counters.close()
+        self._counters = None
+        self.generation += 1
+        self.name = f"{self._first_name}-{self.generation}"
+        self._seq = self._written_seq = 0
+        self._open_directory()
+        self._lose_records(unread)
 
     def _bytes_on_disk(self) -> int:
         with contextlib.suppress(OSError), os.scandir(self._directory) as entries:
@@ -222,15 +302,10 @@ class JournalWriter:
 
     # --- failure ----------------------------------------------------------------------------
 
-    def _failed(self, error: OSError, records: int) -> None:
-        self._records_lost += records
-        if self._counters is not None:
-            self._counters["issued"] = self._seq
-            self._counters["records_lost"] = self._records_lost
+    def _failed(self, error: OSError) -> None:
         if error.errno != errno.EAGAIN:
-            # A file that failed once is not trusted again.
-            if error.errno != errno.EDQUOT:
-                self._close_segment()
+            # A file that failed once is not trusted again; one at the cap can be freed once it is closed.
+            self._close_segment()
             self._note(error)
 
     def _note(self, error: OSError) -> None:
@@ -240,23 +315,7 @@ class JournalWriter:
         self.failure = reason
         self._retry_us = monotonic_us() + _RETRY_US
 
-    # --- a slow disk ------------------------------------------------------------------------
-
-    def _submit(self, slow: SlowDisk, payloads: Payloads) -> Written:
-        written = slow.submit(payloads)
-        if written is False and slow.full:
-            self._records_lost += len(payloads)
-            if self._counters is not None:
-                self._counters["records_lost"] = self._records_lost
-        return written
-
     def _leave_loop(self, took_us: int) -> None:
         log.warning("a journal write took %d ms: writing from a thread until the disk is quick again", took_us // 1000)
         self._vitals["journal_slow"] = 1
-        slow_us = self._settings.slow_write_ms * 1000
-        self._slow = SlowDisk(self.write, slow_us, self._settings.buffer_bytes, self._return_to_loop)
-
-    def _return_to_loop(self) -> None:
-        self._slow = None
-        self._vitals["journal_slow"] = 0
-        log.info("journal writes are quick again")
+        self._slow = SlowDisk(self, self._settings.slow_write_ms * 1000, self._settings.buffer_bytes)

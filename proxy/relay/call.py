@@ -24,7 +24,8 @@ from ..errors import LlmtapError, RefusedRequest, UpstreamError, UpstreamUnreach
 from ..records import Outcome
 from ..wire.headers import Recorder, end_to_end
 from .answers import CALL_ID_HEADER, AnswerCutError, RelayedAnswer, error_parts, own_answer
-from .capture import Capture, Recording
+from .capture import Capture
+from .recording import Recording
 from .routes import Destination, Routes
 from .upstream import Upstreams
 

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections import deque
 
 from ..clock import monotonic_us
-from ..config import Journal as Settings
-from ..journal.writer import JournalWriter, Record, Written
-from ..records import Begin, End, Head, Header, Outcome, Part, Side
+from ..journal.writer import Record, Written
+from ..records import Begin, End, Head, Header, Outcome, Part, Side, evolve
+from .recording import Recording
 
 #: SDKs hang up right at these, so all before them must be safe before they are passed on.
 TERMINAL_MARKER = re.compile(rb"\[DONE\]|message_stop|response\.(?:completed|failed|incomplete)|\"done\": ?true")
@@ -22,56 +21,6 @@ _LONGEST_MARKER = 24
 _MOST_MARKS = 4096  #: per call; beyond it one a part is kept
 _MARKS_PER_PART = 256
 _PART_BYTES = 1 << 20  #: a part is never longer
-_MOST_UNWRITTEN_ENDS = 4096
-
-
-class Recording:
-    """What all captures of a worker share: the journal, its timer, the ends that wait for a failing disk."""
-
-    def __init__(self, journal: JournalWriter, settings: Settings) -> None:
-        self.journal = journal
-        self.settings = settings
-        self._dirty: dict[Capture, int] = {}
-        self._timer: asyncio.TimerHandle | None = None
-        self._unwritten_ends: deque[End] = deque(maxlen=_MOST_UNWRITTEN_ENDS)
-
-    @property
-    def refuses(self) -> bool:
-        """Whether a call that cannot be recorded must not complete."""
-        return self.settings.on_capture_failure == "refuse"
-
-    def wait_for_more(self, capture: Capture) -> None:
-        """Flush ``capture`` at the latest ``part_delay_ms`` from now."""
-        self._dirty.setdefault(capture, monotonic_us())
-        if self._timer is None:
-            self._arm(self.settings.part_delay_ms / 1000)
-
-    def forget(self, capture: Capture) -> None:
-        """It has nothing unwritten any more."""
-        self._dirty.pop(capture, None)
-
-    def keep_end(self, end: End) -> None:
-        """Remember the end of a call whose beginning is recorded, until the disk takes it."""
-        self._unwritten_ends.append(end)
-
-    def tick(self) -> None:
-        """Once a second."""
-        self.journal.tick()
-        while self._unwritten_ends and self.journal.append([self._unwritten_ends[0]]) is not False:
-            self._unwritten_ends.popleft()
-
-    def _arm(self, delay_s: float) -> None:
-        self._timer = asyncio.get_running_loop().call_later(delay_s, self._flush_due)
-
-    def _flush_due(self) -> None:
-        self._timer = None
-        delay_us = self.settings.part_delay_ms * 1000
-        due = monotonic_us() - delay_us
-        for capture, since_us in list(self._dirty.items()):
-            if since_us > due:
-                self._arm((since_us - due) / 1_000_000)
-                return
-            capture.flush()
 
 
 class Body:
@@ -126,6 +75,7 @@ class Capture:
         self._journal = recording.journal
         self._begin = begin
         self._began = False
+        self._generation = recording.journal.generation
         self._lost_parts = 0
         self._status: int | None = None
         self._head: Head | None = None  #: of the answer, while it is not in the journal
@@ -141,10 +91,11 @@ class Capture:
 
     async def begin(self) -> bool:
         """Journal the beginning; False when it could not be."""
-        self._began = await self._settle(self._journal.append([self._begin]))
-        if not self._began:
-            self._lose()
-        return self._began
+        written = self._append([self._begin])
+        self._began = written is not False
+        if isinstance(written, asyncio.Future):
+            written.add_done_callback(self._begin_decided)
+        return await self._settled(written)
 
     def request_data(self, data: bytes) -> None:
         """Body bytes from the client."""
@@ -176,20 +127,21 @@ class Capture:
         )
         self._recording.wait_for_more(self)
 
-    async def response_data(self, data: bytes) -> None:
-        """Body bytes from the upstream, before they are passed on."""
+    async def response_data(self, data: bytes) -> bool:
+        """Body bytes from the upstream, before they are passed on; False when what must be safe by now is not."""
         self._add(self._response, data)
         if self._stream_tail is not None and self._ends_stream(data):
-            await self._settle(self.flush())
+            return await self._settled(self.flush()) and not self.lost
+        return True
 
     def flush(self) -> Written:
         """Write what waits on both sides."""
         records = self._unwritten()
-        return self._note(self._journal.append(records)) if records and self._began else True
+        return self._append(records) if records and self._began else True
 
     async def end(self, outcome: Outcome, **details: object) -> bool:
         """Journal the end, before the client can see it; False when it could not be."""
-        return await self._settle(self.end_now(outcome, **details))
+        return await self._settled(self.end_now(outcome, **details))
 
     def end_now(self, outcome: Outcome, **details: object) -> Written:
         """As ``end``, for where nothing may be awaited. Only the first call counts."""
@@ -197,15 +149,50 @@ class Capture:
             return True
         self.ended = True
         records = self._unwritten()
-        if not self._began:
-            return False
-        written = self._journal.append([*records, self._make_end(outcome, details)])
-        if written is False:
+        if not self._began or self._generation != self._journal.generation:
             self._lose()
-            self._recording.keep_end(self._make_end(outcome, details, lost_parts=self._lost_parts + len(records)))
-        return written
+            return False
+        end = self._make_end(outcome, details)
+        return self._append([*records, end], end)
 
     # --- inside -----------------------------------------------------------------------------
+
+    def _append(self, records: list[Record], end: End | None = None) -> Written:
+        """Append, and note a loss whenever it becomes known: now, or when a slow disk has decided."""
+        written = self._journal.append(records)
+        if written is False:
+            self._note_loss(len(records), end)
+        elif isinstance(written, asyncio.Future):
+            written.add_done_callback(lambda done: self._note_loss(0 if done.result() else len(records), end))
+        return written
+
+    def _begin_decided(self, done: asyncio.Future[bool]) -> None:
+        self._began = done.result()
+
+    def _note_loss(self, records: int, end: End | None) -> None:
+        if not records:
+            return
+        self._lost_parts += records
+        self._lose()
+        if end is not None:
+            self._recording.keep_end(evolve(end, lost_parts=self._lost_parts))
+
+    def _lose(self) -> None:
+        if not self.lost:
+            self.lost = True
+            self._journal.lose_calls(1)
+
+    async def _settled(self, written: Written) -> bool:
+        """Wait for a slow disk, but no longer than ``max_wait_ms``; then the record counts as lost until it is not."""
+        if isinstance(written, bool):
+            return written
+        await asyncio.wait([written], timeout=self._recording.settings.max_wait_ms / 1000)
+        if written.done():
+            return written.result()
+        self._journal.lose_calls(1)
+        # Once the disk has decided, ``_note_loss`` counts what is really lost.
+        written.add_done_callback(lambda _: self._journal.lose_calls(-1))
+        return not self._recording.refuses
 
     def _unwritten(self) -> list[Record]:
         """What waits, in the order in which it passed."""
@@ -213,13 +200,13 @@ class Capture:
         head, self._head = self._head, None
         return [*self._request.take(self.id), *([head] if head else []), *self._response.take(self.id)]
 
-    def _make_end(self, outcome: Outcome, details: dict[str, object], lost_parts: int | None = None) -> End:
+    def _make_end(self, outcome: Outcome, details: dict[str, object]) -> End:
         now_us = monotonic_us()
         fields = {
             "status": self._status,
             "request_bytes": self._request.size,
             "response_bytes": self._response.size,
-            "lost_parts": self._lost_parts if lost_parts is None else lost_parts,
+            "lost_parts": self._lost_parts,
             **details,
         }
         offset_us = now_us - self._begin.accepted_us
@@ -241,30 +228,3 @@ class Capture:
         seen = self._stream_tail + data
         self._stream_tail = seen[-_LONGEST_MARKER:]
         return TERMINAL_MARKER.search(seen) is not None
-
-    def _note(self, written: Written) -> Written:
-        """Count parts that were lost."""
-        if written is False:
-            self._lost_parts += 1
-            self._lose()
-        elif isinstance(written, asyncio.Future):
-            written.add_done_callback(
-                lambda future: None if future.cancelled() or future.result() else self._note(False)
-            )
-        return written
-
-    async def _settle(self, written: Written) -> bool:
-        """Wait for a slow disk, but no longer than ``max_wait_ms``; then the record counts as lost until it is not."""
-        if isinstance(written, bool):
-            return written
-        await asyncio.wait([written], timeout=self._recording.settings.max_wait_ms / 1000)
-        if written.done():
-            return written.result()
-        self._journal.lose_calls(1)
-        written.add_done_callback(lambda future: self._journal.lose_calls(-1 if future.result() else 0))
-        return not self._recording.refuses
-
-    def _lose(self) -> None:
-        if not self.lost:
-            self.lost = True
-            self._journal.lose_calls(1)

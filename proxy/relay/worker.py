@@ -18,7 +18,7 @@ from ..tasks import spawn
 from ..wire.headers import Fingerprints, Recorder
 from .answers import RelayProtocol, RelayServer
 from .call import Services
-from .capture import Recording
+from .recording import Recording
 from .routes import Routes
 from .slowpath import SlowPath
 from .upstream import OwnAddresses, Upstreams

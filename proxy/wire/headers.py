@@ -1,8 +1,9 @@
 """Header lines: which ones end at a hop, which may be kept in clear, and what stands for a secret. No I/O.
 
 Recording works by an allow-list: a header that is not on it is kept by name and place, its value
-as a fingerprint. A fingerprint is a keyed HMAC-SHA-256, cut to 64 bits: equal values look equal,
-and nobody without the key can test a guess.
+as a fingerprint. In a target, what people put keys into (parameters with a telling name, user info
+of any URL inside it) becomes a fingerprint, rather once too often. A fingerprint is a keyed
+HMAC-SHA-256, cut to 64 bits: equal values look equal, and nobody without the key can test a guess.
 """
 
 from __future__ import annotations
@@ -43,19 +44,35 @@ RECORDED = frozenset({
     b"transfer-encoding", b"user-agent", b"vary", b"via", b"x-client-request-id", b"x-envoy-upstream-service-time",
     b"x-groq-region", b"x-litellm-call-id", b"x-litellm-model-id", b"x-litellm-response-cost",
     b"x-litellm-session-id", b"x-litellm-trace-id", b"x-ms-client-request-id", b"x-ms-region", b"x-request-id",
-    b"x-llmtap-call-id", b"x-llmtap-no-log", b"x-session-id", b"x-should-retry", b"x-title",
+    b"x-llmtap-call-id", b"x-llmtap-no-log", b"x-session-id", b"x-should-retry", b"x-stainless-arch",
+    b"x-stainless-async", b"x-stainless-custom-poll-interval", b"x-stainless-helper-method", b"x-stainless-lang",
+    b"x-stainless-os", b"x-stainless-package-version", b"x-stainless-poll-helper", b"x-stainless-read-timeout",
+    b"x-stainless-retry-count", b"x-stainless-runtime", b"x-stainless-runtime-version", b"x-stainless-timeout",
+    b"x-title",
 })  # fmt: skip
-RECORDED_PREFIXES = (b"x-stainless-", b"x-ratelimit-", b"anthropic-ratelimit-", b"x-llmtap-meta-", b"llm_provider-")
+RECORDED_PREFIXES = (b"x-ratelimit-", b"anthropic-ratelimit-", b"x-llmtap-meta-")
+_PASSED_ON = b"llm_provider-"  #: LiteLLM's prefix of a provider's own headers; what follows it decides
 
 _CREDENTIAL = re.compile(rb"^(?i:(bearer|basic|token|digest)) +(.+)$", re.DOTALL)
-#: Names of query parameters whose value is a secret, compared in lower case without - and _.
-_SECRET_PARAMETERS = frozenset(
-    b"""
-    key apikey accesstoken accesskey token idtoken auth authorization sig signature secret clientsecret password passwd
-    pwd code xapikey subscriptionkey credential session sessionid xamzsignature xamzcredential xamzsecuritytoken
-    """.split()
-)
-_MOST_RECORDED_BYTES = 256 << 10  #: of the header values of one message; beyond it values become fingerprints
+#: Names of parameters whose value is a secret, in lower case letters only. A name that ends with one of the
+#: first counts too: ``openai_api_key``, ``X-Goog-Signature``.
+_SECRET_ENDINGS = (
+    b"key", b"keys", b"keyid", b"token", b"secret", b"secrets", b"signature", b"password", b"passwd", b"passphrase",
+    b"credential", b"credentials", b"authorization", b"bearer", b"cookie", b"jwt", b"sessionid",
+)  # fmt: skip
+_SECRET_NAMES = frozenset({b"auth", b"code", b"pass", b"pwd", b"session", b"sig"})
+_NOT_LETTERS = re.compile(rb"[^a-z]+")
+#: A parameter's name up to its ``=``, in a query, a path segment, or a URL that is escaped inside one. Names
+#: never hold a separator, so no byte is looked at twice.
+_NAMED = re.compile(rb"(?i)(?:^|[&;?]|%26|%3b|%3f)((?:(?!%26|%3b|%3f|%3d)[^&;?=])*+)(?:=|%3d)")
+_SLASH = rb"(?:[/\\]|%2f|%5c)"
+#: What stands before ``@`` behind two slashes, or behind a scheme and one, escaped or not.
+_USERINFO = re.compile(rb"(?i)((?::|%3a|" + _SLASH + rb")" + _SLASH + rb")((?:(?!%2f|%5c)[^/\\?#&])*)(@|%40)")
+_LEADING_USERINFO = re.compile(rb"^()([^/?#]*)(@)")  #: CONNECT's ``user:key@host:443``
+_MOST_RECORDED_BYTES = 256 << 10  #: of the header lines of one message; beyond it they lose value, then name
+_LINE_BYTES = 8  #: what a line costs besides name and value
+_CUT_NAME = "…".encode()
+_MOST_TARGET_CHARACTERS = 64 << 10  #: each at most four bytes
 
 
 class Fingerprints:
@@ -99,43 +116,56 @@ class Recorder:
         self._clear = RECORDED | {name.strip().lower().encode() for name in also_clear}
 
     def headers(self, headers: RawHeaders) -> tuple[Header, ...]:
-        """Every line in its place; values off the allow-list as fingerprints."""
+        """Every line in its place; values off the allow-list as fingerprints.
+
+        What a flood of lines holds beyond ``_MOST_RECORDED_BYTES`` is left out, values first.
+        """
         room = _MOST_RECORDED_BYTES
         recorded = []
         for name, value in headers:
-            room -= len(value)
-            lower = name.lower()
-            clear = room > 0 and (lower in self._clear or lower.startswith(RECORDED_PREFIXES))
-            recorded.append(Header(name, value) if clear else Header(name, self._fingerprints.of_header(value), True))
+            line = self._line(name, value, room)
+            room -= len(line.name) + len(line.value) + _LINE_BYTES
+            recorded.append(line)
         return tuple(recorded)
 
     def target(self, target: bytes) -> str:
-        """A request target with user info, fragment and secret parameters as fingerprints."""
+        """A request target with user info, fragment and secret parameters as fingerprints; a very long one is cut."""
         target, hash_mark, fragment = target.partition(b"#")
         path, mark, query = target.partition(b"?")
-        if mark:
+        if b"=" in target or b"%" in target:
+            path = b"/".join(self._parameter(segment) for segment in path.split(b"/"))
             query = b"&".join(self._parameter(item) for item in query.split(b"&"))
+        shown = _USERINFO.sub(self._userinfo, path + mark + query)
+        if not shown.startswith(b"/"):
+            shown = _LEADING_USERINFO.sub(self._userinfo, shown)
         if hash_mark:
-            fragment = self._fingerprints.of(fragment)
-        return (self._without_userinfo(path) + mark + query + hash_mark + fragment).decode("utf-8", "backslashreplace")
+            shown += hash_mark + self._fingerprints.of(fragment)
+        text = shown.decode("utf-8", "backslashreplace")
+        return text if len(text) <= _MOST_TARGET_CHARACTERS else text[:_MOST_TARGET_CHARACTERS] + "…"
+
+    def _line(self, name: bytes, value: bytes, room: int) -> Header:
+        if self._is_clear(name.lower()) and len(name) + len(value) <= room:
+            return Header(name, value)
+        hidden = self._fingerprints.of_header(value)
+        return Header(name, hidden, True) if len(name) + len(hidden) <= room else Header(_CUT_NAME, b"", True)
+
+    def _is_clear(self, name: bytes) -> bool:
+        return name.removeprefix(_PASSED_ON) in self._clear or name.startswith(RECORDED_PREFIXES)
 
     def _parameter(self, item: bytes) -> bytes:
-        name, equals, value = item.partition(b"=")
-        plain = unquote_to_bytes(name).lower().replace(b"-", b"").replace(b"_", b"")
-        if not value or plain not in _SECRET_PARAMETERS:
-            return item
-        return name + equals + self._fingerprints.of(unquote_to_bytes(value))
+        """From the first secret on, all is one secret: where its value ends is the upstream's to say."""
+        for name in _NAMED.finditer(item):
+            if _is_secret(name[1]) and (value := item[name.end() :]):
+                return item[: name.end()] + self._fingerprints.of(unquote_to_bytes(value))
+        return item
 
-    def _without_userinfo(self, path: bytes) -> bytes:
-        """``http://user:key@host/x``, ``//user:key@host/x`` and CONNECT's ``user:key@host:443``."""
-        before, slashes, rest = path.partition(b"//")
-        if path.startswith(b"/") and before:
-            return path
-        authority, slash, tail = (rest if slashes else before).partition(b"/")
-        userinfo, at, host = authority.rpartition(b"@")
-        if not at:
-            return path
-        return (before + slashes if slashes else b"") + self._fingerprints.of(userinfo) + at + host + slash + tail
+    def _userinfo(self, found: re.Match[bytes]) -> bytes:
+        return found[1] + self._fingerprints.of(found[2]) + found[3]
+
+
+def _is_secret(name: bytes) -> bool:
+    plain = _NOT_LETTERS.sub(b"", unquote_to_bytes(name).lower())
+    return plain.endswith(_SECRET_ENDINGS) or plain in _SECRET_NAMES
 
 
 def header_map(headers: Iterable[Header]) -> dict[str, str]:

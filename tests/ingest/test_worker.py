@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,7 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from proxy.clock import id_text, wall_us
+from proxy.clock import id_text, monotonic_us, wall_us
 from proxy.config import Config, Ingest
 from proxy.errors import Busy
 from proxy.gauges import VITALS
@@ -20,7 +21,7 @@ from proxy.ingest.pipeline import Pipeline
 from proxy.ingest.stages import Item, describe, judge, understand
 from proxy.ingest.worker import Worker, WriterLock, ingest
 from proxy.journal.frame import Kind, encode_frame
-from proxy.records import Call, Exchange, Outcome, Part, Side, Status
+from proxy.records import Call, End, Exchange, Outcome, Part, Side, Status
 from proxy.store.sqlite.store import SqliteStore
 
 from .journaling import Relay, request_body, response_body
@@ -53,6 +54,11 @@ async def working(data_dir: Path, config: Config | None = None) -> AsyncIterator
 async def until_idle(worker: Worker) -> None:
     while await worker.step():
         pass
+
+
+async def steps(worker: Worker) -> AsyncIterator[None]:
+    while await worker.step():
+        yield
 
 
 async def rows(store: SqliteStore) -> list[Call]:
@@ -175,6 +181,66 @@ async def test_ends_of_several_relays_are_stored_in_the_order_in_which_they_ende
         assert [row.id for row in by_rev if row.status == Status.OK] == [id_text(call) for call in reversed(calls)]
     for relay in relays:
         await relay.close()
+
+
+async def test_a_journal_of_an_earlier_boot_is_stored_and_holds_nothing_up(tmp_path: Path) -> None:
+    old = Relay(tmp_path, "relay-0-old")
+    days_us = 90 * 86_400_000_000  # a long uptime before the crash: its monotonic clock is ahead of ours
+    for _ in range(30):
+        call_id = old.begin()
+        old.answer(call_id)
+        old.write(End(id=call_id, ended_us=monotonic_us() + days_us, offset_us=1, outcome=Outcome.COMPLETE, status=200))
+    await old.close()
+    new = Relay(tmp_path, "relay-0-new")
+    new.call("of this boot")
+    async with working(tmp_path, Config(ingest=Ingest(batch_calls=5))) as (worker, store, _):
+        await until_idle(worker)
+        assert len(await rows(store)) == 31
+    await new.close()
+
+
+async def test_many_large_calls_that_end_together_are_taken_in_bounded_batches(tmp_path: Path) -> None:
+    relay = Relay(tmp_path, segment_bytes=1 << 30)
+    big = "x" * (1 << 20)
+    calls = [relay.begin() for _ in range(100)]
+    for call_id in calls:
+        for _ in range(2):
+            relay.write(Part(id=call_id, side=Side.REQUEST, offset=0, data=big.encode()))
+    for call_id in calls:
+        relay.end(call_id)
+    async with working(tmp_path) as (worker, _, vitals):
+        stored = {vitals["calls_stored"] async for _ in steps(worker)}
+        assert max(stored) == 100
+        assert len(stored) > 3, "200 MB of frames, 64 MB a batch"
+    await relay.close()
+
+
+async def test_a_folder_of_journals_that_is_taken_away_comes_back(tmp_path: Path) -> None:
+    relay = Relay(tmp_path)
+    relay.call()
+    async with working(tmp_path) as (worker, store, _):
+        await until_idle(worker)
+        shutil.rmtree(tmp_path / "journal")
+        relay.journal.tick()
+        relay.call("after")
+        await until_idle(worker)
+        assert [row.preview_input for row in await rows(store)] == ["hi", "after"]
+    await relay.close()
+
+
+async def test_a_running_call_says_what_was_asked(tmp_path: Path) -> None:
+    relay = Relay(tmp_path)
+    relay.begin("how long is a piece of string?")
+    async with working(tmp_path) as (worker, store, _):
+        await until_idle(worker)
+        (row,) = await rows(store)
+        assert (row.status, row.preview_input, row.model_requested, row.http_status) == (
+            Status.RUNNING,
+            "how long is a piece of string?",
+            "gpt-5-mini",
+            None,
+        )
+    await relay.close()
 
 
 async def test_a_frame_that_cannot_be_read_is_kept_and_stops_nothing(tmp_path: Path) -> None:

@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import shutil
+import threading
 from pathlib import Path
 
 import pytest
 
 from proxy.config import Journal as Settings
 from proxy.gauges import Gauges
+from proxy.journal.frame import MAX_PAYLOAD
 from proxy.journal.reader import JournalReader
-from proxy.journal.slow import SlowDisk
+from proxy.journal.slow import SlowDisk, Written
 from proxy.journal.writer import COUNTER_FILE, COUNTERS, JournalWriter
+from proxy.records import Head, Part, Side
 
-from .harm import part, read, trial, vitals, writer
+from .harm import ID, part, read, read_whole, trial, vitals, writer
 
 
 async def test_a_live_journal_is_followed_and_a_closed_one_finished(tmp_path: Path) -> None:
@@ -155,40 +159,124 @@ asyncio.run(main())
     reader.close()
 
 
-async def test_a_slow_disk_is_written_from_a_thread_in_order_and_left_when_it_is_quick() -> None:
-    written: list[int] = []
-    gate, left = asyncio.Event(), asyncio.Event()
-    loop = asyncio.get_running_loop()
+class Disk:
+    """Takes down what the thread does; the first write waits for ``gate``."""
 
-    def write(payloads: list[tuple[int, bytes]]) -> bool:
-        if not written:
-            asyncio.run_coroutine_threadsafe(gate.wait(), loop).result()
-        written.extend(kind for kind, _ in payloads)
+    def __init__(self, fails: Exception | None = None) -> None:
+        self.done: list[int] = []
+        self.skipped: list[tuple[int, int]] = []  #: (after how many records, how many were skipped)
+        self.gate = threading.Event()
+        self.left = asyncio.Event()
+        self._fails = fails
+
+    def write(self, payloads: list[tuple[int, bytes]]) -> bool:
+        self.gate.wait()
+        if self._fails is not None:
+            raise self._fails
+        self.done.extend(kind for kind, _ in payloads)
         return True
 
-    slow = SlowDisk(write, slow_us=10_000_000, buffer_bytes=1000, on_quick=left.set)
+    def skip(self, records: int) -> None:
+        self.skipped.append((len(self.done), records))
+
+    def quick_again(self) -> None:
+        self.left.set()
+
+
+async def settled(result: Written) -> bool:
+    return result if isinstance(result, bool) else await result
+
+
+async def test_a_slow_disk_is_written_from_a_thread_in_order_and_left_when_it_is_quick() -> None:
+    disk = Disk()
+    slow = SlowDisk(disk, slow_us=10_000_000, buffer_bytes=1000)
     pending = [slow.submit([(number, b"x" * 10)]) for number in range(50)]
     assert all(isinstance(future, asyncio.Future) for future in pending)
     assert slow.submit([(99, b"x" * 1000)]) is False
-    assert slow.full
-    gate.set()
-    assert await asyncio.gather(*(future for future in pending if not isinstance(future, bool))) == [True] * 50
-    assert written == list(range(50))
+    assert slow.submit([(99, b"x" * 1000), (99, b"")]) is False
+    disk.gate.set()
+    assert [await settled(result) for result in pending] == [True] * 50
+    assert disk.done == list(range(50))
     for number in range(50, 200):
-        result = slow.submit([(number, b"x")])
-        if not isinstance(result, bool):
-            await result
-    await left.wait()
+        assert await settled(slow.submit([(number, b"x")]))
+    await disk.left.wait()
     assert slow.submit([(200, b"x")]) is True
-    assert written == list(range(201))
+    assert disk.done == list(range(201))
+    assert disk.skipped == [(50, 3)], "what found no room is counted in its place"
 
 
 async def test_a_failing_disk_is_reported_by_the_thread_too() -> None:
-    def write(_payloads: list[tuple[int, bytes]]) -> bool:
-        raise OSError(errno.EIO, os.strerror(errno.EIO))
-
-    slow = SlowDisk(write, slow_us=1, buffer_bytes=1000, on_quick=lambda: None)
-    result = slow.submit([(1, b"x")])
-    assert not isinstance(result, bool)
-    assert await result is False
+    disk = Disk(OSError(errno.EIO, os.strerror(errno.EIO)))
+    disk.gate.set()
+    slow = SlowDisk(disk, slow_us=1, buffer_bytes=1000)
+    assert await settled(slow.submit([(1, b"x")])) is False
     await slow.stop()
+
+
+async def test_a_record_that_cannot_be_encoded_is_lost_and_counted(tmp_path: Path) -> None:
+    journal = writer(tmp_path / "j")
+    head = Head(id=ID, offset_us=1, status=200, reason="\udcff not UTF-8")
+    assert journal.append([head]) is False
+    assert journal.append([Part(id=ID, side=Side.REQUEST, offset=0, data=b"x" * (MAX_PAYLOAD + 1))]) is False
+    assert journal.append([part(3)]) is True
+    await journal.close()
+    found, missing = read_whole(tmp_path / "j" / journal.name)
+    assert sorted(found) == [3]
+    assert [(gap.first_seq, gap.records, gap.reason) for gap in missing] == [(1, 2, "lost")]
+
+
+async def test_what_is_tried_again_consumes_no_numbers(tmp_path: Path) -> None:
+    journal = writer(tmp_path / "j", segment_bytes=65_536, max_bytes=65_536)
+    while journal.append([part(1, 4000)]):
+        pass
+    lost = journal._records_lost
+    assert [journal.append_if_possible([part(2, 4000)]) for _ in range(20)] == [False] * 20
+    assert journal._records_lost == lost
+    await journal.close()
+
+
+async def test_a_journal_at_its_cap_recovers_when_ingest_has_freed_it(tmp_path: Path) -> None:
+    journal = writer(tmp_path / "j", max_bytes=200_000)
+    while journal.append([part(1, 4000)]):
+        pass
+    reader = JournalReader(tmp_path / "j" / journal.name)
+    read(reader)
+    for segment in list(reader.segments):
+        assert segment.exhausted
+        reader.drop(segment)
+    journal._retry_us = 0  # the pause between tries is over
+    assert journal.append([part(2, 4000)]) is True
+    found, missing = read(reader)
+    assert (len(found), [gap.records for gap in missing]) == (1, [1])
+    await journal.close()
+    reader.close()
+
+
+async def test_a_directory_that_is_taken_away_is_noticed_and_another_begun(tmp_path: Path) -> None:
+    journal = writer(tmp_path / "j")
+    journal.append([part(1), part(2)])
+    shutil.rmtree(tmp_path / "j")
+    journal.tick()
+    assert journal.generation == 1
+    assert journal.append([part(3)]) is True
+    await journal.close()
+    found, missing = read_whole(tmp_path / "j" / journal.name)
+    assert len(found) == 1
+    assert [(gap.records, gap.reason) for gap in missing] == [(2, "lost")]
+
+
+@pytest.mark.parametrize("byte", [0, 70])
+async def test_a_damaged_counter_file_costs_a_live_journal_nothing(tmp_path: Path, byte: int) -> None:
+    journal = writer(tmp_path / "j")
+    journal.append([part(1)])
+    counter = tmp_path / "j" / journal.name / COUNTER_FILE
+    with counter.open("r+b") as file:
+        file.seek(byte)
+        file.write(b"\xee")
+    reader = JournalReader(tmp_path / "j" / journal.name)
+    assert sorted(read(reader)[0]) == [1]
+    assert not reader.finished
+    journal.append([part(2)])
+    assert sorted(read(reader)[0]) == [2]
+    await journal.close()
+    reader.close()

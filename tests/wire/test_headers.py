@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import string
+from urllib.parse import quote
+
+import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from proxy.records import Header
+from proxy.records import Begin, Header
 from proxy.wire.headers import Fingerprints, Recorder, end_to_end, header_map, key_fingerprint
 
 KEY = b"sk-proj-0123456789abcdef"
@@ -39,6 +43,9 @@ def test_hop_by_hop_headers_and_those_named_in_connection_stay_behind() -> None:
         (b"Cookie", b"session=" + KEY, b"fp:"),
         (b"Sec-WebSocket-Protocol", b"realtime, openai-insecure-api-key." + KEY, b"fp:"),
         (b"X-Unknown", KEY, b"fp:"),
+        (b"x-stainless-" + KEY, KEY, b"fp:"),
+        (b"X-Stainless-Api-Key", KEY, b"fp:"),
+        (b"llm_provider-set-cookie", KEY, b"fp:"),
     ],
 )
 def test_values_off_the_allow_list_become_fingerprints(name: bytes, value: bytes, readable: bytes) -> None:
@@ -50,12 +57,14 @@ def test_values_off_the_allow_list_become_fingerprints(name: bytes, value: bytes
 
 
 def test_allowed_values_stay_and_the_setting_adds_to_them() -> None:
-    recorded = RECORDER.headers([(b"Content-Type", b"a/b"), (b"x-llmtap-meta-team", b"red"), (b"x-team", b"blue")])
-    assert recorded == (
-        Header(b"Content-Type", b"a/b"),
-        Header(b"x-llmtap-meta-team", b"red"),
-        Header(b"x-team", b"blue"),
-    )
+    lines = [
+        (b"Content-Type", b"a/b"),
+        (b"x-llmtap-meta-team", b"red"),
+        (b"x-team", b"blue"),
+        (b"X-Stainless-Retry-Count", b"2"),
+        (b"llm_provider-x-request-id", b"req_1"),
+    ]
+    assert RECORDER.headers(lines) == tuple(Header(*line) for line in lines)
 
 
 def test_one_key_looks_the_same_in_every_header_and_another_does_not() -> None:
@@ -75,6 +84,18 @@ def test_a_flood_of_clear_header_bytes_is_not_written_down() -> None:
     assert [header.hidden for header in recorded] == [False, True, True]
 
 
+@pytest.mark.parametrize("line", [(b"n" * 8_192, b""), (b"Accept", b"v" * 8_192), (b"n" * 40, b"v"), (b"n", b"")])
+def test_no_flood_makes_a_beginning_too_long(line: tuple[bytes, bytes]) -> None:
+    """Ten thousand lines are the most that can be set; every one keeps its place."""
+    headers = RECORDER.headers([line] * 10_000)
+    target = RECORDER.target("/\U0001f389".encode() * 100_000)
+    begin = Begin(
+        id=b"i" * 16, started_at_us=0, accepted_us=0, method="GET", target=target, endpoint=target, headers=headers
+    )
+    assert len(headers) == 10_000
+    assert len(msgspec.msgpack.encode(begin)) < 1 << 20
+
+
 @pytest.mark.parametrize(
     ("target", "kept"),
     [
@@ -85,18 +106,77 @@ def test_a_flood_of_clear_header_bytes_is_not_written_down() -> None:
         (b"//%b@host/x", "//fp:*@host/x"),
         (b"user:%b@host:443", "fp:*@host:443"),
         (b"/x#%b", "/x#fp:*"),
+        (b"/x?a=1;key=%b&b=2", "/x?a=1;key=fp:*&b=2"),
+        (b"/x?url=http://u:%b@h/y&b=2", "/x?url=http://fp:*@h/y&b=2"),
+        (b"/p/x//u:%b@h/", "/p/x//fp:*@h/"),
+        (b"http:/u:%b@h/y", "http:/fp:*@h/y"),
         (b"/users/me@example.com/x?", "/users/me@example.com/x?"),
+        (b"/x?q=a@b&to=me@example.com", "/x?q=a@b&to=me@example.com"),
+        (b"/x?url=http://h.example/a@b", "/x?url=http://h.example/a@b"),
+        (
+            b"/v1/a%%2Fb/../c//d;v=1?max_tokens=5&keyword=x&limit=;&=?",
+            "/v1/a%2Fb/../c//d;v=1?max_tokens=5&keyword=x&limit=;&=?",
+        ),
         (b"/x?token=", "/x?token="),
     ],
 )
 def test_secrets_in_targets(target: bytes, kept: str) -> None:
-    sent = target % KEY if b"%b" in target else target
+    sent = target % KEY if b"%b" in target else target.replace(b"%%", b"%")
     recorded = RECORDER.target(sent)
     assert KEY.decode() not in recorded
     head, star, tail = kept.partition("*")
     assert recorded.startswith(head)
     assert recorded.endswith(tail)
     assert star or recorded == kept
+
+
+SECRET_NAMES = (
+    "key", "KEY", "api_key", "api-key", "x-goog-api-key", "openai_api_key", "refresh_token", "X-Goog-Signature",
+    "X-Amz-Credential", "AWSAccessKeyId", "client_secret", "sig", "code", "a[key]", "%6bey", "key[0]", "auth",
+)  # fmt: skip
+BEFORE_USERINFO = (
+    "//", "///", "http://", "http:/", "/p/x//", "/anthropic//", "/v1/http://", "/v1/http:/", "/x?url=http://",
+    "/x?a=1&url=//", "/x?url=http%3A%2F%2F", "/x?url=http:%2f", "/x?url=http:\\\\", "/x/http%3A%2F%2F",
+)  # fmt: skip
+PLACES = [
+    *(f"/v1/x?a=1&{name}=<>&b=2" for name in SECRET_NAMES),
+    *(f"{before}u:<>@h{after}" for before in BEFORE_USERINFO for after in ("", "/", ":443/x?y=1")),
+    "/x?a=1;key=<>",
+    "/x?a=1;key=<>;b=2",
+    "/x?x=1?key=<>",
+    "/x?key=&x=1&key=<>",
+    "/x;key=<>/y",
+    "/x&key=<>",
+    "/key=<>?x",
+    "/x?u=http%3a%2F%2Fh%2F%3fa%3d1%26key%3d<>",
+    "u:<>@h:443",
+    "<>@h:443",
+    "/x#<>",
+]
+
+
+@given(
+    place=st.sampled_from(PLACES),
+    key=st.text(string.ascii_letters + string.digits + "-_.~+=:,;!$*'()@", min_size=8, max_size=60),
+    escaped=st.booleans(),
+)
+@example(place="/x?a=1;key=<>", key="abcd;efgh=ijkl", escaped=False)
+@example(place="//u:<>@h", key="abcd@efgh", escaped=False)
+@settings(max_examples=300)
+def test_a_key_in_any_of_these_places_is_not_recorded(place: str, key: str, *, escaped: bool) -> None:
+    """Nor a part of it that is long enough to mean something."""
+    sent = quote(key, safe="") if escaped else key
+    recorded = RECORDER.target(place.replace("<>", sent).encode())
+    pieces = {text[start : start + 8] for text in (key, sent) for start in range(len(text) - 7)}
+    assert [piece for piece in pieces if piece in recorded and piece not in place] == []
+
+
+@pytest.mark.parametrize(
+    "piece", ["/", "//", "a", "=", "?", ";", "%26", "%2f", "@", ":/", "a=", "%3b=", "//a", "http:"]
+)
+def test_a_long_target_is_read_once(piece: str) -> None:
+    """Half a megabyte of what a careless pattern would look at again and again."""
+    assert RECORDER.target(piece.encode() * (500_000 // len(piece)))
 
 
 @given(st.binary(max_size=80))
