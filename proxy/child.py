@@ -44,6 +44,7 @@ class Assignment(Struct, frozen=True, kw_only=True):
     config: Config
     data_dir: str
     listen_fds: tuple[int, ...] = ()
+    relay_name: str | None = None  #: of the relay of a ``run``, whose calls are all that its ingest has to wait for
     ready_fd: int = -1  #: a pipe that takes one byte once the child serves, as gauges need a disk; -1: nobody waits
 
 
@@ -73,7 +74,7 @@ def run(main: Main, claim: Claim = nothing_to_claim) -> None:
     try:
         asyncio.run(_run(assignment, main, claim))
     except Busy as error:
-        log.info("%s", error)
+        log.debug("%s", error)
         sys.exit(BUSY)
     except LlmtapError as error:
         log.error("%s", error)

@@ -76,13 +76,21 @@ class Limits(Section, frozen=True):
         float, Meta(gt=0, le=604_800, description="From the end of a request to the head of its answer.")
     ] = 3600.0
     body_idle_timeout_s: Annotated[
-        float, Meta(gt=0, le=604_800, description="Between two reads of an upstream's body.")
+        float,
+        Meta(
+            gt=0, le=604_800, description="How long an upstream may send nothing of its body, or read nothing of ours."
+        ),
     ] = 900.0
     client_head_timeout_s: Annotated[
         float, Meta(gt=0, le=3600, description="From a client's connection to its first request.")
     ] = 60.0
     client_body_idle_timeout_s: Annotated[
-        float, Meta(gt=0, le=86_400, description="Between two reads of a client's body.")
+        float,
+        Meta(
+            gt=0,
+            le=86_400,
+            description="How long a client may send nothing of its body, or read nothing of its answer.",
+        ),
     ] = 120.0
     client_keep_alive_s: Annotated[
         float, Meta(gt=0, le=86_400, description="How long a client's idle connection is kept.")

@@ -136,8 +136,10 @@ def _shown(text: str, *, lines: bool = False) -> str:
 def _nearest(name: str) -> str:
     import difflib
 
+    from .options import invoked_as
+
     close = difflib.get_close_matches(name, COMMANDS, n=1)
-    return f"; did you mean {close[0]}?" if close else "; llmtap --help lists them"
+    return f"; did you mean {close[0]}?" if close else f"; {invoked_as()} --help lists them"
 
 
 def _forget_stdout() -> None:

@@ -15,9 +15,9 @@ from msgspec import Struct
 from ..addresses import parse_base
 from ..config import Config, Upstream
 from ..errors import ConfigError
-from ..relay.routes import Routes
+from ..relay.routes import BUILT_IN, Routes
 
-#: of local services: a proxy that the environment names must not stand between the command and our relay
+#: A proxy that the environment names must not stand between the command and our relay.
 _LOOPBACK = ("127.0.0.1", "localhost")
 
 
@@ -58,17 +58,18 @@ class Plan(Struct, frozen=True):
         return urls | {name: _without_proxy(environment, name) for name in ("NO_PROXY", "no_proxy")}
 
 
-def plan(
-    environment: Mapping[str, str], config: Config, recorded: Callable[[str], bool] = lambda _base: False
-) -> Plan:
+def plan(environment: Mapping[str, str], config: Config, recorded: Callable[[str], bool] = lambda _base: False) -> Plan:
     """What to do with each variable. ``recorded``: whether a base URL is that of a running relay.
 
     Raises ``ConfigError`` for a base URL that cannot be an upstream.
     """
+    if config.relay.upstream:
+        raise ConfigError("relay.upstream is set, so every provider would get every key; leave it out for llmtap run")
     given = {row: base for row in BASE_URLS if (base := _url(environment.get(row.name, "").strip()))}
     bases = {row: parse_base(url, row.name) for row, url in given.items()}
     untouched = {row for row, base in bases.items() if recorded(base)}
-    known = {route.prefix: route.base for route in Routes(config).rows}
+    known = {prefix.rstrip("/"): base for _, prefix, base in BUILT_IN}
+    known |= {route.prefix: route.base for route in Routes(config).rows}
     taken: dict[str, str] = {}
     for row, base in bases.items():
         if row not in untouched:
@@ -107,8 +108,6 @@ def _without_proxy(environment: Mapping[str, str], name: str) -> str:
 
 def own_config(config: Config, planned: Plan) -> Config:
     """The user's settings, a free port, and the upstreams that the environment names."""
-    if config.relay.upstream:
-        raise ConfigError("relay.upstream is set, so every provider would get every key; leave it out for llmtap run")
     added = {item.upstream.prefix: item.upstream for item in planned.redirections if item.upstream is not None}
     kept = [row for row in config.upstreams if (row.prefix or f"/{row.name}") not in added]
     relay = msgspec.structs.replace(config.relay, listen="127.0.0.1:0", workers=1)

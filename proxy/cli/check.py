@@ -24,7 +24,7 @@ from ..console import figures
 from ..console.health import look_at_all
 from ..datadir import FOLDERS, prepare
 from ..errors import ConfigError
-from .options import config_options, configured_by
+from .options import config_options, configured_by, invoked_as
 from .ports import holder
 from .terminal import Terminal, printable
 
@@ -124,7 +124,7 @@ def _port(config: Config, address: Address, name: str, flag: str) -> Finding:
             return Finding(
                 False,
                 f"{name}: {host} port {address.port} cannot be used: {reason}",
-                f"choose another: llmtap serve {flag} H:P",
+                f"choose another: {invoked_as()} serve {flag} H:P",
             )
     return Finding(True, f"{name}: {'any free port' if not address.port else f'port {address.port} is free'}")
 

@@ -18,7 +18,7 @@ from ..records import Status
 from ..tasks import spawn
 from .follow import Follower
 from .live import LiveOutput, PlainOutput
-from .options import config_options, configured_by
+from .options import config_options, configured_by, hint, invoked_as
 from .processes import Stack
 from .reading import store_reader
 from .sample_calls import SampleCalls
@@ -77,7 +77,8 @@ async def _demo(stack: Stack, upstream: socket.socket, keep: bool) -> None:
         if keep:
             await _keep(stack, terminal)
         else:
-            terminal.write("Keep it running: llmtap demo --keep. Record calls of your own: llmtap serve\n")
+            ours = invoked_as()
+            terminal.write(f"Keep it running: {ours} demo --keep. Record calls of your own: {ours} serve\n")
 
 
 @contextlib.asynccontextmanager
@@ -97,7 +98,7 @@ async def _sample_upstream(listening: socket.socket) -> AsyncIterator[None]:
 
 async def _watch(calls: SampleCalls, follower: Follower, terminal: Terminal) -> None:
     """Make the calls and show each as it is stored, until all of them are, or nothing comes any more."""
-    output = LiveOutput(terminal) if terminal.steerable else PlainOutput(terminal)
+    output = LiveOutput(terminal) if terminal.steerable else PlainOutput(terminal, only_ended=True)
     making = spawn(calls.run(), "sample calls")
     stored: set[str] = set()
     quiet_since = monotonic_us()
@@ -119,11 +120,20 @@ async def _keep(stack: Stack, terminal: Terminal) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    rows = (
-        ("console", stack.console_url),
-        ("sample API", f"export OPENAI_BASE_URL={stack.relay_url}/v1 OPENAI_API_KEY=sample"),
-        ("calls", f"llmtap tail --data-dir {stack.data_dir}"),
-        ("to end it", "Ctrl-C"),
-    )
-    terminal.write("".join(f"{terminal.paint(f'{name:<11}', 'dim')} {value}\n" for name, value in rows))
+    terminal.write("".join(f"{line}\n" for line in _next_steps(stack, terminal)))
     await stop.wait()
+
+
+def _next_steps(stack: Stack, terminal: Terminal) -> Iterator[str]:
+    """What to type stands alone on its line, so that it can be copied whole."""
+    for title, lines in (
+        ("Look at the calls in a browser:", [stack.console_url]),
+        ("or here:", [hint(command, stack.data_dir) for command in ("tail", "show", "report")]),
+        (
+            "Make calls of your own to the sample API:",
+            [f"export OPENAI_BASE_URL={stack.relay_url}/v1", "export OPENAI_API_KEY=sample"],
+        ),
+    ):
+        yield terminal.paint(title, "dim")
+        yield from (f"  {line}" for line in lines)
+    yield terminal.paint("Ctrl-C ends it.", "dim")

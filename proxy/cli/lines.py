@@ -18,6 +18,8 @@ from .terminal import Terminal, fit, pad, printable, width
 _WORDS_MIN = 16  #: columns give way until so many are left for words
 _BOTH_MIN = 30  #: with less room, a call shows its question, or what went wrong
 _NARROW = 100  #: below it the model has less room
+#: The states as a narrow terminal shows them; filters take the real words.
+_SHORT_STATES: dict[str, str] = {Status.CLIENT_CLOSED: "closed", Status.INTERRUPTED: "stopped"}
 _GIVING_WAY = ("first token", "time", "tokens")  #: in this order
 _ARROW = " → "
 _DATE_OF_MODEL = re.compile(r"-(\d{4}-\d{2}-\d{2}|\d{8})$")  #: of a model's version; show and reports have it
@@ -50,6 +52,10 @@ def status_word(call: Call) -> str:
     return printable(f"{call.status} {call.http_status}" if shows_code else call.status)
 
 
+def _short_status_word(call: Call) -> str:
+    return _SHORT_STATES.get(call.status) or status_word(call)
+
+
 def _model(call: Call) -> str:
     name = call.model or call.model_requested or call.endpoint or call.path or figures.UNKNOWN
     return printable(_DATE_OF_MODEL.sub("", name))
@@ -62,11 +68,16 @@ def _tokens(call: Call) -> str:
 _TIME = Column("time", 8, lambda call: figures.clock_time(call.started_at_us), "dim")
 _DATE_TIME = Column("time", 19, lambda call: figures.date_time(call.started_at_us))
 _MODEL = Column("model", 18, _model, cut=True)
-_SHORT_MODEL = Column("model", 14, _model, cut=True)
+_STATUS = Column("status", max(map(len, Status)), status_word)
+_NARROWER = {  #: columns of a narrow terminal
+    "status": Column("status", 9, _short_status_word),
+    "model": Column("model", 14, _model, cut=True),
+    "cost": Column("cost", 9, lambda call: figures.money(call.cost_nano_usd), right=True),
+}
 _COLUMNS = (
     Column("id", 8, lambda call: figures.short_id(call.id), "bold"),
     _TIME,
-    Column("status", 9, status_word),
+    _STATUS,
     _MODEL,
     Column("duration", 6, lambda call: figures.duration(call.latency_us), right=True),
     Column("first token", 6, lambda call: figures.duration(call.ttft_us), "dim", right=True),
@@ -88,7 +99,7 @@ def call_line(call: Call, terminal: Terminal) -> str:
 
 
 def _columns_for(room: int) -> list[Column]:
-    columns = [_SHORT_MODEL if column is _MODEL and room < _NARROW else column for column in _COLUMNS]
+    columns = [_NARROWER.get(column.name, column) if room < _NARROW else column for column in _COLUMNS]
     for name in _GIVING_WAY:
         if room - sum(column.width + 1 for column in columns) >= _WORDS_MIN:
             break
@@ -112,8 +123,9 @@ def _painted(column: Column, text: str, call: Call, terminal: Terminal) -> str:
 
 def _words(call: Call, terminal: Terminal, room: int | None) -> str:
     asked = printable(call.preview_input or "")
-    answered, style = _answer(call)
-    if room is not None and room < _BOTH_MIN and asked and answered:
+    short = room is not None and room < _BOTH_MIN
+    answered, style = _answer(call, short)
+    if short and asked and answered:
         asked, answered = ("", answered) if style else (asked, "")
     if room is not None:
         asked, answered = _share(asked, answered, room)
@@ -121,10 +133,11 @@ def _words(call: Call, terminal: Terminal, room: int | None) -> str:
     return f"{asked}{arrow}{terminal.paint(answered, style)}"
 
 
-def _answer(call: Call) -> tuple[str, str]:
+def _answer(call: Call, short: bool) -> tuple[str, str]:
     if call.status in (Status.OK, Status.RUNNING) or not (call.error_message or call.error_type):
         return printable(call.preview_output or ""), ""
-    reason = ": ".join(part for part in (call.error_type, call.error_message) if part)
+    parts = [part for part in (call.error_type, call.error_message) if part]
+    reason = parts[-1] if short else ": ".join(parts)
     return printable(reason), "red" if call.status == Status.ERROR else "yellow"
 
 

@@ -16,32 +16,38 @@ _RUNNING_MAX = 8  #: lines for running calls; further ones are counted
 _REDRAW_US = 1_000_000  #: running calls grow older on screen this often
 
 
-class JsonOutput:
-    """One JSON object a line, bodies included; a running call comes again when it has ended."""
+def _ended(calls: list[Call]) -> list[Call]:
+    return [call for call in calls if call.status != Status.RUNNING]
 
-    def __init__(self, reader: Reader, body_bytes: int) -> None:
+
+class JsonOutput:
+    """One JSON object a line, bodies included. ``only_ended``: running calls are left out."""
+
+    def __init__(self, reader: Reader, body_bytes: int, *, only_ended: bool) -> None:
         self._reader = reader
         self._body_bytes = body_bytes
+        self._only_ended = only_ended
 
     async def show(self, calls: list[Call]) -> None:
         """Write calls, oldest first."""
         from ..console.documents import document, encoded
 
-        for call in calls:
+        for call in _ended(calls) if self._only_ended else calls:
             sys.stdout.buffer.write(encoded(await document(self._reader, call, self._body_bytes)) + b"\n")
         if calls:
             sys.stdout.flush()
 
 
 class PlainOutput:
-    """One line a call; a running call comes again when it has ended."""
+    """One line a call. ``only_ended``: running calls are left out."""
 
-    def __init__(self, terminal: Terminal) -> None:
+    def __init__(self, terminal: Terminal, *, only_ended: bool) -> None:
         self._terminal = terminal
+        self._only_ended = only_ended
 
     async def show(self, calls: list[Call], note: str = "") -> None:  # noqa: ARG002
         """Write calls, oldest first; a note is for terminals."""
-        if calls:
+        if calls := _ended(calls) if self._only_ended else calls:
             self._terminal.write("".join(f"{call_line(call, self._terminal)}\n" for call in calls))
 
 
@@ -74,7 +80,7 @@ class LiveOutput:
         if not calls and note == self._note and not due and not self._stale:
             return
         self._note, self._stale = note, False
-        ended = [call for call in calls if call.status != Status.RUNNING]
+        ended = _ended(calls)
         self._running |= {call.id: call for call in calls}
         self.forget(ended)
         foot = self._foot(now_us)

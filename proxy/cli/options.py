@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import shlex
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,16 @@ import click
 
 from ..config import Config, default_data_dir, load
 from ..errors import QueryError
+from ..query.fields import FIELDS
 
 Command = Callable[..., Any]
+
+#: What a filter may hold, for the end of a command's help.
+FILTER_HELP = (
+    "Filters compare fields by = != < <= > >=, joined by and, or, not; is null finds what is unknown. "
+    "model = 'gpt-5' finds calls that gpt-5 or a dated version of it (gpt-5-2025-08-07) served, or was asked for. "
+    f"Fields: {', '.join(FIELDS)}."
+)
 
 
 def config_options(command: Command) -> Command:
@@ -63,8 +72,28 @@ def configured_by(config_file: Path | None, data_dir: str | None, given: dict[tu
 
 def hint(command: str, data_dir: Path) -> str:
     """A command to type, with ``--data-dir`` unless that is the usual one: ``hint("tail", …)``."""
-    usual = data_dir == default_data_dir(os.environ).absolute()
-    return f"llmtap {command}" if usual else f"llmtap {command} --data-dir {shlex.quote(str(data_dir))}"
+    named = "" if is_usual(data_dir) else f" --data-dir {shlex.quote(str(data_dir))}"
+    return f"{invoked_as()} {command}{named}"
+
+
+def is_usual(data_dir: Path) -> bool:
+    """Whether this is the data directory of those who name none."""
+    return data_dir == default_data_dir(os.environ).absolute()
+
+
+def invoked_as() -> str:
+    """``llmtap`` as a person can type it here: its path when ``PATH`` does not lead to this one."""
+    import shutil
+
+    program = Path(sys.argv[0])
+    if program.name != "llmtap" or not program.is_file():
+        return "llmtap"  # started as a module
+    found = shutil.which("llmtap")
+    if found and program.samefile(found):
+        return "llmtap"
+    path, here = program.absolute(), Path.cwd()
+    shown = str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+    return shlex.quote(shown if "/" in shown else f"./{shown}")
 
 
 def filter_option(command: Command) -> Command:

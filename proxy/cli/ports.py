@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import ipaddress
 import socket
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from ..addresses import Address
 from ..errors import Busy, UsageError
+from ..gauges import VITALS, Gauges
 
 _BACKLOG = 2048
 _PORT_TRIES = 20
@@ -112,3 +115,30 @@ def _listening_inodes(port: int) -> set[str]:
                 if fields[3] == "0A" and int(fields[1].rpartition(":")[2], 16) == port:
                     found.add(f"socket:[{fields[9]}]")
     return found
+
+
+def leads_to_relay(data_dir: Path, url: str) -> bool:
+    """Whether a URL is that of a running relay of this data directory."""
+    parts = urlsplit(url)
+    return parts.scheme == "http" and _is_here(parts.hostname or "") and parts.port in _relay_ports(data_dir)
+
+
+def _relay_ports(data_dir: Path) -> set[int]:
+    ports = set()
+    for path in [*(data_dir / "run").glob("relay-*.gauges"), *(data_dir / "run").glob("run-*.gauges")]:
+        with contextlib.suppress(OSError, ValueError), contextlib.closing(Gauges.open(path, VITALS)) as gauges:
+            if gauges.owner_alive():
+                ports.add(gauges["port"])
+    return ports - {0}
+
+
+def _is_here(host: str) -> bool:
+    """Whether this machine has a numeric address, which binding to it tells; localhost it always has."""
+    if host == "localhost":
+        return True
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.bind((str(ipaddress.ip_address(host)), 0))
+    except (OSError, ValueError):
+        return False
+    return True

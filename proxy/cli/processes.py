@@ -47,6 +47,7 @@ class Stack:
         self.config = config
         self.data_dir = prepare(config.data_dir)
         self._relays_suffice = relays_suffice
+        self._beside = relay_name
         self._relay_name = relay_name or "relay"
         self._relay_address = parse_address(config.relay.listen, "--listen")
         self._console_address = parse_address(config.console.listen, "--console")
@@ -57,7 +58,7 @@ class Stack:
             undo.callback(self.relay.close)
             self.console = listen(self._console_address, "--console") if console else None
             self._release = undo.pop_all()
-        self._supervisor = self._make_supervisor(named=relay_name is None)
+        self._supervisor = self._make_supervisor()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._look_after, name="supervisor", daemon=True)
 
@@ -132,7 +133,7 @@ class Stack:
         if self._thread.is_alive():
             self._thread.join()
 
-    def _make_supervisor(self, *, named: bool) -> Supervisor:
+    def _make_supervisor(self) -> Supervisor:
         fds = self.relay.fds
         names = [f"{self._relay_name}-{number}" for number in range(self.config.relay.workers)]
         ingest = Child(
@@ -141,15 +142,17 @@ class Stack:
             free=lambda: not writer_alive(self.data_dir),
             without_it="calls go through, but wait in the journal and are not shown",
         )
-        console = self.console and Child(
-            CONSOLE_MODULE, self._assignment("console", self.console.fds), without_it="the web pages cannot be seen"
-        )
+        console = None
+        if self.console:
+            assignment = self._assignment("console", self.console.fds)
+            console = Child(CONSOLE_MODULE, assignment, without_it="the web pages cannot be seen")
         relays = [Child(RELAY_MODULE, self._assignment(name, fds)) for name in names]
         timeout_s = self.config.limits.drain_timeout_s
-        return Supervisor(self.data_dir, relays, ingest, console, timeout_s, named=named)
+        return Supervisor(self.data_dir, relays, ingest, console, timeout_s, named=self._beside is None)
 
     def _assignment(self, name: str, fds: tuple[int, ...] = ()) -> Assignment:
-        return Assignment(name=name, config=self.config, data_dir=str(self.data_dir), listen_fds=fds)
+        data_dir = str(self.data_dir)
+        return Assignment(name=name, config=self.config, data_dir=data_dir, listen_fds=fds, relay_name=self._beside)
 
 
 def own(data_dir: Path) -> int:

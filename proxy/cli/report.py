@@ -18,8 +18,8 @@ from ..clock import wall_us
 from ..config import Config
 from ..query.tree import Filter
 from ..store.base import ReportRow
-from .options import filter_option, with_config
-from .reading import how_to_begin, store_reader
+from .options import FILTER_HELP, filter_option, with_config
+from .reading import NOTHING_MATCHED, how_to_begin, recorded
 from .since import since_us
 from .terminal import printable
 from .zone import LocalZone
@@ -27,7 +27,7 @@ from .zone import LocalZone
 _RISKY = ("=", "+", "-", "@", "\t", "\r")  #: a spreadsheet takes a cell that begins so for a formula
 
 
-@click.command()
+@click.command(epilog=FILTER_HELP)
 @click.option("--by", default="day,model", show_default=True, metavar="FIELDS", help="Groups, joined by commas.")
 @click.option("--since", metavar="WHEN", help="Only calls since then: 30m, 12h, 7d, 2w, or a date.")
 @filter_option
@@ -44,16 +44,18 @@ def report(config: Config, by: str, since: str | None, where: Filter | None, for
     """Calls, errors, tokens, cost and latency per group.
 
     Groups are hour, day, week, month, model, upstream, project, user, key, session, status,
-    endpoint and other fields of a call. A call without a known cost adds nothing to the sums;
-    how many there are is said.
+    endpoint and other fields of a call. A call that no model served counts for the one that its
+    name otherwise led to in this report, or else for the name that it asked for. Tokens without
+    a known price add nothing to the cost; how many calls have such is said.
     """
     from ..query.fields import check_groups
 
-    groups = tuple(name.strip().lower() for name in by.split(",") if name.strip())
+    groups = tuple(dict.fromkeys(name.strip().lower() for name in by.split(",") if name.strip()))
     check_groups(groups)
     rows, total = asyncio.run(_read(config, groups, since_us(since, wall_us()) if since else None, where))
+    if not rows:
+        print(NOTHING_MATCHED if since or where else how_to_begin(config), file=sys.stderr)
     if form == "table" and not rows:
-        print("No call matches." if since or where else how_to_begin(config), file=sys.stderr)
         return
     sys.stdout.write(_FORMS[form](groups, rows, total))
 
@@ -61,7 +63,7 @@ def report(config: Config, by: str, since: str | None, where: Filter | None, for
 async def _read(
     config: Config, groups: tuple[str, ...], since: int | None, where: Filter | None
 ) -> tuple[list[ReportRow], ReportRow | None]:
-    async with store_reader(config.data_dir) as reader:
+    async with recorded(config) as reader:
         rows = await reader.report(groups, since, where, LocalZone())
         total = await reader.report((), since, where)
         return rows, total[0] if total else None

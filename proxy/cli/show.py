@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import sys
 
 import click
 
 from ..config import Config
-from ..errors import CallNotFound
+from ..errors import CallNotFound, UsageError
 from ..records import Call, Exchange
 from ..store.base import Reader
 from .conversation import conversation
 from .facts import facts
 from .options import with_config
 from .raw import Side, body, head, missing
-from .reading import how_to_begin, store_reader
+from .reading import how_to_begin, recorded
 from .terminal import Terminal, printable
+
+_SIDES: tuple[Side, ...] = ("request", "response")
+_NOT_UNDERSTOOD = "(this endpoint is recorded but not understood yet: --raw request and --raw response give its bytes)"
 
 
 class ReferenceCommand(click.Command):
@@ -24,18 +28,24 @@ class ReferenceCommand(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Set negative numbers apart, behind ``--``."""
+        self._check_raw(ctx, args)
         if "--" in args:
             return super().parse_args(ctx, args)
         numbers = [arg for arg in args if arg[:1] == "-" and arg[1:].isdigit()]
         return super().parse_args(ctx, [*(arg for arg in args if arg not in numbers), "--", *numbers])
 
+    @staticmethod
+    def _check_raw(ctx: click.Context, args: list[str]) -> None:
+        """``show --raw -1`` lacks the side; parsing would take the reference for it."""
+        for option, value in itertools.pairwise([*args, "-"]):
+            if option == "--raw" and value.startswith("-"):
+                raise click.UsageError("--raw needs a side: --raw request or --raw response", ctx)
+
 
 @click.command(cls=ReferenceCommand)
 @click.argument("ref", required=False)
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON: every field, prompts and answers included.")
-@click.option(
-    "--raw", "side", type=click.Choice(["request", "response"]), help="The exact bytes of a body, nothing added."
-)
+@click.option("--raw", "side", type=click.Choice(_SIDES), help="The exact bytes of a body, nothing added.")
 @click.option(
     "--head", "with_head", is_flag=True, help="Request or status line and headers; with --raw, before the body."
 )
@@ -48,11 +58,13 @@ def show(config: Config, ref: str | None, as_json: bool, side: Side | None, with
     """
     if as_json and (side or with_head):
         raise click.UsageError("--json goes neither with --raw nor with --head")
+    if ref is not None and ref.startswith("-0"):
+        raise UsageError(f"there is no call {ref}: -1 is the last one, -2 the one before it")
     return asyncio.run(_show(config, ref, as_json, side, with_head))
 
 
 async def _show(config: Config, ref: str | None, as_json: bool, side: Side | None, with_head: bool) -> int:
-    async with store_reader(config.data_dir) as reader:
+    async with recorded(config) as reader:
         if not await reader.latest_rev():
             raise CallNotFound(how_to_begin(config))
         call = await reader.call(await reader.resolve(ref))
@@ -87,16 +99,19 @@ def _write_raw(call: Call, exchange: Exchange | None, side: Side, with_head: boo
 def _write_heads(call: Call, exchange: Exchange | None) -> int:
     if exchange is None:
         return _write_raw(call, exchange, "request", with_head=True)
-    for side in ("request", "response"):
+    for side in _SIDES:
         print(printable(head(exchange, side).decode("utf-8", "replace"), lines=True), end="")
     return 0
 
 
 def _write_readable(call: Call, exchange: Exchange | None, body_bytes: int) -> int:
+    from ..dialects.generic import Generic
     from ..dialects.table import parse
 
     terminal = Terminal()
     lines = list(facts(call, terminal))
+    if call.dialect == Generic.name:
+        lines += ["", terminal.paint(_NOT_UNDERSTOOD, "dim")]
     if exchange is not None:
         lines += conversation(parse(exchange, body_bytes), terminal)
     gone = missing(call, exchange, "response")

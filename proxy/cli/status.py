@@ -20,7 +20,7 @@ from ..console import figures
 from ..console.health import Process, look_at_all
 from ..errors import StoreError
 from ..store.base import Stats
-from .options import with_config
+from .options import hint, with_config
 from .reading import store_reader
 from .terminal import Terminal, printable
 
@@ -51,14 +51,19 @@ def look(config: Config) -> dict[str, Any]:
         "journal": {
             "bytes": _bytes_below(directory / "journal"),
             "lag_bytes": ingest.vitals.get("journal_lag_bytes") if ingest.up else None,
-            "worst_write_ms": max((relay.vitals.get("journal_worst_write_us", 0) for relay in relays), default=0)
-            / 1000,
+            "worst_write_ms": _worst_write_ms(relays),
             "slow": any(relay.up and relay.vitals.get("journal_slow") for relay in relays),
             "quarantined": ingest.vitals.get("quarantined", 0),
         },
         "store": None if stats is None else _store(stats),
         "trouble": trouble,
     }
+
+
+def _worst_write_ms(relays: list[Process]) -> float | None:
+    """Of the relays that run; None when none does."""
+    writes = [relay.vitals.get("journal_worst_write_us", 0) for relay in relays if relay.state != "down"]
+    return max(writes) / 1000 if writes else None
 
 
 async def _stats(directory: Path) -> tuple[Stats | None, str | None]:
@@ -75,7 +80,7 @@ def _process(process: Process) -> dict[str, Any]:
         "name": process.name,
         "state": process.state,
         "pid": vitals.get("pid"),
-        "up_s": (wall_us() - vitals["started_at_us"]) // 1_000_000 if vitals else None,
+        "up_s": max(0, wall_us() - vitals["started_at_us"]) // 1_000_000 if vitals else None,
         "port": vitals.get("port") or None,
         **{name: vitals[name] for name in _COUNTERS.get(process.name.partition("-")[0], ()) if name in vitals},
         **({"last_commit_s": _age_s(vitals["last_commit_us"])} if vitals and process.name == "ingest" else {}),
@@ -97,8 +102,17 @@ def _store(stats: Stats) -> dict[str, Any]:
         "calls_lost": stats.calls_lost,
         "oldest": rfc3339(stats.oldest_us) if stats.oldest_us is not None else None,
         "newest": rfc3339(stats.newest_us) if stats.newest_us is not None else None,
-        "bytes": stats.bytes,
+        "bytes": _with_companions(stats.bytes),
     }
+
+
+def _with_companions(sizes: dict[str, int]) -> dict[str, int]:
+    """Sizes by database; what SQLite keeps beside one (``-wal``, ``-shm``) counts with it."""
+    found: dict[str, int] = {}
+    for name, size in sizes.items():
+        database = name.removesuffix("-wal").removesuffix("-shm").removesuffix("-journal")
+        found[database] = found.get(database, 0) + size
+    return found
 
 
 def _bytes_below(directory: Path) -> int:
@@ -119,7 +133,8 @@ def _lines(found: dict[str, Any], terminal: Terminal) -> Iterator[str]:
         state = terminal.paint(f"{process['state']:<8}", _STATE_STYLES[process["state"]])
         yield f"{process['name']:<11} {state} {_process_facts(process)}".rstrip()
     if all(process["state"] == "down" for process in found["processes"]):
-        yield terminal.paint("llmtap does not run; start it with: llmtap serve", "yellow")
+        start = hint("serve", Path(found["data_dir"]))
+        yield terminal.paint(f"llmtap does not run; start it with: {printable(start)}", "yellow")
     yield ""
     for name, text in (
         ("journal", _journal_facts(found["journal"])),
@@ -135,25 +150,32 @@ def _lines(found: dict[str, Any], terminal: Terminal) -> Iterator[str]:
 def _process_facts(process: dict[str, Any]) -> str:
     facts = []
     if process["pid"]:
-        facts.append(f"pid {process['pid']}, up {figures.duration(process['up_s'] * 1_000_000)}")
+        up = f"up {figures.duration(process['up_s'] * 1_000_000)}" if process["up_s"] else "just started"
+        facts.append(f"pid {process['pid']}, {up}")
     if process["port"]:
         facts.append(f"port {process['port']}")
     if "calls_accepted" in process:
         lost = f", {process['calls_lost']:,} not recorded" if process["calls_lost"] else ""
-        facts.append(f"{process['calls_accepted']:,} calls, {process['calls_running']:,} running{lost}")
+        facts.append(f"{_calls(process['calls_accepted'])}, {process['calls_running']:,} running{lost}")
     if "calls_stored" in process:
         age = process["last_commit_s"]
-        last = "" if age is None else f", the last {figures.duration(round(age * 1_000_000))} ago"
-        facts.append(f"{process['calls_stored']:,} calls stored{last}")
+        told = age is not None and process["calls_stored"]
+        last = f", last write {figures.duration(round(age * 1_000_000))} ago" if told else ""
+        facts.append(f"{_calls(process['calls_stored'])} stored since its start{last}")
     return " · ".join(facts)
+
+
+def _calls(number: int) -> str:
+    return f"{number:,} call{'' if number == 1 else 's'}"
 
 
 def _journal_facts(journal: dict[str, Any]) -> str:
     behind = "" if journal["lag_bytes"] is None else f"{figures.size(journal['lag_bytes'])} behind · "
     slow = " (slow: writes are on a thread)" if journal["slow"] else ""
     quarantined = f" · {journal['quarantined']:,} records in quarantine" if journal["quarantined"] else ""
-    worst = figures.duration(round(journal["worst_write_ms"] * 1000))
-    return f"{behind}{figures.size(journal['bytes'])} on disk · worst write {worst}{slow}{quarantined}"
+    worst = journal["worst_write_ms"]
+    write = "" if worst is None else f" · worst write {figures.duration(round(worst * 1000))}"
+    return f"{behind}{figures.size(journal['bytes'])} on disk{write}{slow}{quarantined}"
 
 
 def _store_facts(store: dict[str, Any]) -> str:
@@ -161,7 +183,7 @@ def _store_facts(store: dict[str, Any]) -> str:
         return "nothing is recorded yet"
     span = f" · {store['oldest'][:10]} to {store['newest'][:10]}" if store["oldest"] else ""
     running = f", {store['running']:,} running" if store["running"] else ""
-    return f"{store['calls']:,} calls{running} · {figures.size(sum(store['bytes'].values()))}{span}"
+    return f"{_calls(store['calls'])}{running} · {figures.size(sum(store['bytes'].values()))}{span}"
 
 
 def _missing_facts(store: dict[str, Any] | None) -> str:

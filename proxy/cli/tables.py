@@ -92,8 +92,7 @@ def _cost(rows: Sequence[ReportRow]) -> Callable[[ReportRow], str]:
     places = next(places for limit, places in ((100, 2), (1, 4), (0, 6)) if largest >= limit * 1_000_000_000)
 
     def cell(row: ReportRow) -> str:
-        known = row.cost_nano_usd or row.calls_without_cost < row.calls
-        return f"${row.cost_nano_usd / 1_000_000_000:,.{places}f}" if known else figures.UNKNOWN
+        return f"${row.cost_nano_usd / 1_000_000_000:,.{places}f}" if row.calls_with_cost else figures.UNKNOWN
 
     return cell
 

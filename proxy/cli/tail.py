@@ -15,14 +15,14 @@ from ..query.tree import Filter
 from ..store.base import Reader
 from .follow import Follower
 from .live import JsonOutput, LiveOutput, PlainOutput
-from .options import filter_option, with_config
-from .reading import how_to_begin, store_reader
+from .options import FILTER_HELP, filter_option, with_config
+from .reading import NOTHING_MATCHED, how_to_begin, recorded
 from .terminal import Terminal
 
 POLL_S = 0.15  #: between two looks at the store: one read of a number each
 
 
-@click.command()
+@click.command(epilog=FILTER_HELP)
 @click.option(
     "-n", "--lines", type=click.IntRange(0, 1_000_000), default=20, show_default=True, help="How many to begin with."
 )
@@ -34,20 +34,26 @@ def tail(config: Config, lines: int, follow: bool, where: Filter | None, as_json
     """Follow the calls, one line each.
 
     A line shows: id, time, status, model, duration, time to first token, tokens in→out (~ when
-    estimated), cost, and the first words of prompt and answer. Calls that run are shown, and
-    shown again when they have ended.
+    estimated), cost, and the first words of prompt and answer.
+
+    In a terminal, running calls stand below the others. In a pipe, and with --json, a call is
+    printed once it has ended. --no-follow prints all calls as they stand, running ones too.
     """
     asyncio.run(_tail(config, lines, follow, where, as_json))
 
 
 async def _tail(config: Config, lines: int, follow: bool, where: Filter | None, as_json: bool) -> None:
     terminal = Terminal()
-    async with store_reader(config.data_dir) as reader:
-        if (terminal.interactive or not follow) and not await reader.latest_rev():
+    async with recorded(config) as reader:
+        empty = not await reader.latest_rev()
+        if empty and (terminal.interactive or not follow):
             print(how_to_begin(config), file=sys.stderr)
         follower = Follower(reader, where)
         output = _output(reader, config, terminal, as_json, follow)
-        await output.show(await follower.last(lines))
+        calls = await follower.last(lines)
+        await output.show(calls)
+        if not (calls or empty or follow) and where is not None:
+            print(NOTHING_MATCHED, file=sys.stderr)
         while follow:
             await asyncio.sleep(POLL_S)
             await _show_changes(follower, output, where)
@@ -57,8 +63,8 @@ def _output(
     reader: Reader, config: Config, terminal: Terminal, as_json: bool, follow: bool
 ) -> JsonOutput | LiveOutput | PlainOutput:
     if as_json:
-        return JsonOutput(reader, config.ingest.body_bytes)
-    return LiveOutput(terminal) if terminal.steerable and follow else PlainOutput(terminal)
+        return JsonOutput(reader, config.ingest.body_bytes, only_ended=follow)
+    return LiveOutput(terminal) if terminal.steerable and follow else PlainOutput(terminal, only_ended=follow)
 
 
 async def _show_changes(

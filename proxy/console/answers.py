@@ -54,12 +54,22 @@ def _status_of(error: LlmtapError) -> int:
     return next((status for kind, status in statuses if isinstance(error, kind)), 500)
 
 
+#: What browsers show instead, for people who never meant to send a header.
+_FOR_PEOPLE = {
+    401: "This console asks for a token. Load the page again and enter the token as the password; "
+    "any user name will do. Whoever set llmtap up knows the token: it is the setting console.token.",
+}
+
+
 def _problem(request: web.Request, status: int, detail: str) -> web.Response:
     """RFC 9457 for programs, a line of text for people."""
     title = HTTPStatus(status).phrase
     if "text/html" in request.headers.get("Accept", ""):
         return web.Response(
-            body=f"{title}: {detail}\n".encode("utf-8", "replace"), status=status, content_type="text/plain"
+            body=f"{_FOR_PEOPLE.get(status) or f'{title}: {detail}'}\n".encode("utf-8", "replace"),
+            status=status,
+            content_type="text/plain",
+            charset="utf-8",
         )
     problem = {"type": "about:blank", "title": title, "status": status, "detail": detail}
     return json_answer(problem, status, "application/problem+json")

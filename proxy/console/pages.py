@@ -70,7 +70,6 @@ def _environment() -> jinja2.Environment:
         "size": figures.size,
         "money": figures.money,
         "exact_dollars": figures.exact_dollars,
-        "clock_time": figures.clock_time,
         "date_time": figures.date_time,
         "rfc3339": rfc3339,
         "tokens": _tokens,

@@ -184,6 +184,10 @@ class Journals:
         """A relay of ``serve`` is still alive; those of ``run`` leave what they write to the next ingest."""
         return any(name.startswith("relay-") and each.reader.owner_alive() for name, each in self.followed.items())
 
+    def left_by(self, relay_name: str) -> bool:
+        """Whether there is something yet of a relay that lives beside a ``serve``."""
+        return any(name.startswith(f"{relay_name}-") for name in self.followed)
+
     @property
     def idle(self) -> bool:
         """Everything that is there has been handed out."""

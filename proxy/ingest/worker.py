@@ -67,8 +67,17 @@ class WriterLock:
 class Worker:
     """One loop over journals, pipeline and store."""
 
-    def __init__(self, config: Config, data_dir: Path, store: Store, journals: Journals, vitals: Vitals) -> None:
+    def __init__(
+        self,
+        config: Config,
+        data_dir: Path,
+        store: Store,
+        journals: Journals,
+        vitals: Vitals,
+        relay_name: str | None = None,
+    ) -> None:
         self._config = config
+        self._relay_name = relay_name  #: of the ``run`` that we work for; None for ``serve``
         self._store = store
         self._journals = journals
         self._vitals = vitals
@@ -84,6 +93,8 @@ class Worker:
         while True:
             worked = await self.step()
             idle_rounds = 0 if worked else idle_rounds + 1
+            if self._relay_name and stop.is_set() and not self._journals.left_by(self._relay_name):
+                return  # what others write meanwhile is for the next one who ingests
             if worked:
                 continue
             if stop.is_set():
@@ -204,10 +215,12 @@ async def main(assignment: Assignment, vitals: Vitals, stop: asyncio.Event) -> N
     """Ingest until told to stop, then until the journals are empty."""
     with contextlib.suppress(OSError):
         os.nice(_NICE)
-    await ingest(assignment.config, Path(assignment.data_dir), vitals, stop)
+    await ingest(assignment.config, Path(assignment.data_dir), vitals, stop, assignment.relay_name)
 
 
-async def ingest(config: Config, data_dir: Path, vitals: Vitals, stop: asyncio.Event) -> None:
+async def ingest(
+    config: Config, data_dir: Path, vitals: Vitals, stop: asyncio.Event, relay_name: str | None = None
+) -> None:
     """Open the store and work; the caller holds the writer lock."""
     store = await SqliteStore.open(data_dir)
     try:
@@ -218,7 +231,7 @@ async def ingest(config: Config, data_dir: Path, vitals: Vitals, stop: asyncio.E
         await store.interrupt_running(alive, wall_us())
         vitals["ready"] = 1
         try:
-            await Worker(config, data_dir, store, journals, vitals).run(stop)
+            await Worker(config, data_dir, store, journals, vitals, relay_name).run(stop)
         finally:
             journals.close()
     finally:

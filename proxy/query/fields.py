@@ -22,6 +22,7 @@ class Kind(enum.Enum):
     """How a field's values are written; the value says it to people."""
 
     TEXT = "a text in single quotes"
+    MODEL = "a text in single quotes, the name of a model"
     NUMBER = "a number"
     MONEY = "a number of US dollars"
     DURATION = "a number of milliseconds"
@@ -71,8 +72,15 @@ _TABLE = (
     _number("http_status", "HTTP status of the answer", groupable=True),
     _text("error_type", "kind of error", groupable=True),
     _text("error_message", "what the error said"),
-    _text("model_requested", "model asked for", groupable=True),
-    _text("model", "model that served", groupable=True),
+    _text("model_requested", "model asked for, exactly", groupable=True),
+    Field(
+        "model",
+        Kind.MODEL,
+        "model that served; = 'x' matches when the served or the requested one is x, or x with a date such as "
+        "-2025-08-07 behind it, and != is the opposite",
+        "model",
+        groupable=True,
+    ),
     Field("latency_ms", Kind.DURATION, "from accept to the last byte", "latency_us"),
     Field("ttft_ms", Kind.DURATION, "from accept to the first content token", "ttft_us"),
     _number("input_tokens", "all input tokens, cached ones included"),
@@ -104,11 +112,12 @@ GROUPS = (*SPANS, *(field.name for field in _TABLE if field.groupable))
 
 
 def known_field(name: str, column: int | None = None) -> Field:
-    """The field of this name, in any case. Raises ``QueryError`` that names the nearest one."""
+    """The field of this name, in any case. Raises ``QueryError`` that names the nearest one, or all."""
     try:
         return FIELDS[name.lower()]
     except KeyError:
-        raise QueryError(f"there is no field {name!r}{nearest(name, FIELDS)}", column) from None
+        known = nearest(name, FIELDS) or f"; known: {', '.join(FIELDS)}"
+        raise QueryError(f"there is no field {name!r}{known}", column) from None
 
 
 def check_groups(names: tuple[str, ...]) -> None:

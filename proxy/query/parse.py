@@ -39,6 +39,7 @@ _OPERATORS: dict[type[Any], str] = {
 }
 _MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 _LINE_END = re.compile(r"\r\n?|\n")
+_COMPARISONS = "comparisons are = != < <= > >= joined by and, or, not"
 _EXPECTED = "write comparisons such as model = 'gpt-5' and latency_ms > 1000, joined by and, or, not"
 
 
@@ -106,6 +107,8 @@ class _Builder:
                 return And(children) if isinstance(node, exp.And) else Or(children)
             case _ if type(node) in _OPERATORS:
                 return self._comparison(node, _OPERATORS[type(node)])
+        if isinstance(node, exp.Binary | exp.Predicate | exp.Func):
+            raise QueryError(f"{self._shown(node)} is not supported yet; {_COMPARISONS}", self._column(node))
         raise QueryError(f"not a comparison: {self._shown(node)}; {_EXPECTED}", self._column(node))
 
     def _comparison(self, node: Any, op: str) -> Comparison:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 from aiohttp import hdrs, web
-from aiohttp.http import HttpVersion11
+from aiohttp.http import HttpVersion10, HttpVersion11, StreamWriter
 from aiohttp.web_protocol import RequestHandler
 
 from ..errors import LlmtapError, RefusedRequest, UpstreamError
+from .patience import Patience
 
 CALL_ID_HEADER = "x-llmtap-call-id"
 
@@ -30,7 +32,33 @@ class AnswerCutError(ConnectionError):
 
 
 class RelayedAnswer(web.StreamResponse):
-    """Status line and headers go out in the order and spelling given; only framing is added."""
+    """Status line and headers go out in the order and spelling given; only framing is added.
+
+    A client that takes nothing for ``patience_s`` loses its connection, which cancels the call.
+    """
+
+    def __init__(self, status: int, reason: str, patience_s: float) -> None:
+        super().__init__(status=status, reason=reason)
+        self._patience_s = patience_s
+
+    async def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Pass bytes on; returns when the client has taken enough for more."""
+        writer = self._payload_writer
+        assert isinstance(writer, StreamWriter)
+        await writer.write(data, drain=False)
+        if writer.protocol.writing_paused and writer.transport is not None:
+            with Patience(writer.transport, self._patience_s):
+                await writer.drain()
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Complete the answer."""
+        writer = self._payload_writer
+        transport = writer.transport if isinstance(writer, StreamWriter) else None
+        if transport is None or not transport.get_write_buffer_size():
+            await super().write_eof(data)
+        else:
+            with Patience(transport, self._patience_s):
+                await super().write_eof(data)
 
     async def _prepare_headers(self) -> None:
         request, writer = self._req, self._payload_writer
@@ -53,6 +81,20 @@ class RelayedAnswer(web.StreamResponse):
             self.headers[hdrs.CONNECTION] = "keep-alive"
 
 
+class OwnAnswer(web.Response):
+    """Ours. What came without a version, or with one before 1.0, gets HTTP/1.1: there is no HTTP/0.9 status line."""
+
+    async def _write_headers(self) -> None:
+        request, writer = self._req, self._payload_writer
+        assert request is not None
+        assert writer is not None
+        if request.version >= HttpVersion10:
+            await super()._write_headers()
+        else:
+            self.headers[hdrs.CONNECTION] = "close"
+            await writer.write_headers(f"HTTP/1.1 {self.status} {self.reason}", self.headers)
+
+
 def error_body(message: str, kind: str, code: str) -> dict[str, object]:
     """OpenAI's shape, which every SDK can show."""
     return {"error": {"message": message, "type": kind, "code": code}}
@@ -70,7 +112,11 @@ def error_parts(error: LlmtapError) -> tuple[int, str, str]:
 def own_answer(error: LlmtapError) -> web.Response:
     """The answer that llmtap gives by itself."""
     status, kind, code = error_parts(error)
-    return web.json_response(error_body(str(error), kind, code), status=status)
+    return _json(error_body(str(error), kind, code), status)
+
+
+def _json(body: dict[str, object], status: int) -> OwnAnswer:
+    return OwnAnswer(body=json.dumps(body).encode(), status=status, content_type="application/json", charset="utf-8")
 
 
 class RelayProtocol(RequestHandler):
@@ -112,7 +158,7 @@ class RelayProtocol(RequestHandler):
         else:
             status, text = _MALFORMED.get(type(exc).__name__, _MALFORMED_OTHERWISE)
             kind, code = "llmtap_refused", "malformed_request"
-        answer = web.json_response(error_body(text, kind, code), status=status)
+        answer = _json(error_body(text, kind, code), status)
         answer.force_close()
         return answer
 

@@ -76,14 +76,15 @@ class RunningCall:
         self._arrived = arrived
         self._to = to
         self._capture = capture
+        self._recorded = False  #: that it began
         self._upload_failure: LlmtapError | None = None
         self._uploaded = False
 
     async def run(self, refusal: RefusedRequest | None) -> web.StreamResponse:
         """From the head of the request to the end of the answer."""
-        recorded = await self._capture.begin()
+        self._recorded = await self._capture.begin()
         try:
-            self._refuse_if(refusal, recorded=recorded)
+            self._refuse_if(refusal)
             answer = await self._send(self._check())
         except (RefusedRequest, UpstreamError) as error:
             return await self._answer_ourselves(self._upload_failure or error)
@@ -92,11 +93,11 @@ class RunningCall:
         finally:
             answer.close()
 
-    def _refuse_if(self, refusal: RefusedRequest | None, *, recorded: bool) -> None:
+    def _refuse_if(self, refusal: RefusedRequest | None) -> None:
+        if not self._recorded and self._services.recording.refuses:
+            raise RefusedRequest(503, "not_recorded", "llmtap cannot record calls now and is set to refuse them.")
         if refusal is not None:
             raise refusal
-        if not recorded and self._services.recording.refuses:
-            raise RefusedRequest(503, "not_recorded", "llmtap cannot record calls now and is set to refuse them.")
 
     # --- towards the upstream ----------------------------------------------------------------
 
@@ -161,10 +162,11 @@ class RunningCall:
         """The upstream's answer, as it comes."""
         assert self._to is not None
         try:
-            headers = _answer_headers(upstream.raw_headers)
+            headers = _answer_headers(upstream.reason or "", upstream.raw_headers)
         except UpstreamError as error:
             return await self._answer_ourselves(error)
-        answer = RelayedAnswer(status=upstream.status, reason=upstream.reason or "")
+        patience_s = self._services.config.limits.client_body_idle_timeout_s
+        answer = RelayedAnswer(upstream.status, upstream.reason or "", patience_s)
         for name, value in headers:
             answer.headers.add(name, value)
         self._record_head(upstream)
@@ -184,7 +186,8 @@ class RunningCall:
         left = int(length) if length is not None else None
         try:
             while data := await self._services.upstreams.read(upstream, self._to):
-                await self._capture.response_data(data)
+                if not await self._capture.response_data(data):
+                    self._cut_if_refusing()
                 if left is not None:
                     left -= len(data)
                     if left <= 0:
@@ -200,7 +203,16 @@ class RunningCall:
 
     async def _end(self, outcome: Outcome, **details: object) -> None:
         recorded = await self._capture.end(outcome, **details, **self._upload_state())
-        if self._services.recording.refuses and (not recorded or self._capture.lost):
+        if not recorded or self._capture.lost:
+            self._cut_if_refusing()
+
+    def _cut_if_refusing(self) -> None:
+        """Before the client can take for complete what is not recorded."""
+        if self._services.recording.refuses:
+            self._capture.end_now(
+                Outcome.CUT, error_type="not_recorded", error_message="The call could not be recorded to its end.",
+                **self._upload_state(),
+            )  # fmt: skip
             raise AnswerCutError
 
     def _upload_state(self) -> dict[str, object]:
@@ -236,9 +248,11 @@ class RunningCall:
         await self._capture.response_data(body)
         outcome = Outcome.REFUSED if isinstance(error, RefusedRequest) else Outcome.FAILED
         _, _, code = error_parts(error)
-        await self._capture.end(
+        recorded = await self._capture.end(
             outcome, error_type=code, error_message=str(error), response_complete=True, **self._upload_state()
         )
+        if self._recorded and not recorded:
+            self._cut_if_refusing()
         return answer
 
 
@@ -258,16 +272,18 @@ def _sendable(raw: Sequence[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
         ) from None
 
 
-def _answer_headers(raw: Sequence[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
+def _answer_headers(reason: str, raw: Sequence[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
     """Answer headers for the client, in order. Raises ``UpstreamError`` for what must not be passed on."""
     try:
+        phrase = reason.encode()
         headers = [(name.decode("ascii"), value.decode("utf-8")) for name, value in end_to_end(raw)]
-    except UnicodeDecodeError:
+    except UnicodeError:
         raise UpstreamUnreachable(
-            "header_bytes", "An answer header holds bytes that are not UTF-8, which this relay cannot pass on exactly."
+            "header_bytes",
+            "The head of the answer holds bytes that are not UTF-8, which this relay cannot pass on exactly.",
         ) from None
-    if any(_CONTROL_CHARACTERS.search(value) for _, value in raw):
-        raise UpstreamUnreachable("upstream_protocol", "The upstream's answer holds control characters in a header.")
+    if any(_CONTROL_CHARACTERS.search(value) for value in (phrase, *(value for _, value in raw))):
+        raise UpstreamUnreachable("upstream_protocol", "The upstream's answer holds control characters in its head.")
     return headers
 
 

@@ -1,12 +1,11 @@
 """Where aiohttp's client does more, or less, than a relay may. All that leans on its inside is here, with the reason.
 
-Written against aiohttp 3.14; ``tests/relay/test_identity.py`` and ``tests/conformance`` fail when it changes.
+``tests/conformance`` and ``tests/relay/test_identity.py`` notice when a new aiohttp behaves otherwise.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import aiohttp
@@ -15,19 +14,21 @@ from aiohttp.client_reqrep import ClientRequest
 from aiohttp.connector import Connection
 from multidict import CIMultiDict
 
+from .patience import Patience
+
 
 class UploadStalledError(TimeoutError):
-    """The upstream read nothing of a request's body for too long."""
+    """The upstream took nothing of a request's body for too long."""
 
 
 class ExactRequest(ClientRequest):
-    """A request that goes out as it was given: no invented length, no change to its method."""
+    """A request that goes out as it was given: no invented length, no change to its method, no endless wait."""
 
-    write_timeout_s: float = 900.0  #: how long the upstream may leave the body unread
+    write_timeout_s: float  #: how long the upstream may leave the body unread; set by ``exact_request``
 
     def __init__(self, method: str, *args: Any, **kwargs: Any) -> None:
         super().__init__(method, *args, **kwargs)
-        self.method = method  # aiohttp puts it into upper case
+        self.method = method  # aiohttp has made it upper case
 
     def update_body_from_data(self, body: Any, _stacklevel: int = 3) -> None:
         """aiohttp would add ``Content-Length: 0`` to a POST that was sent without a body."""
@@ -37,29 +38,51 @@ class ExactRequest(ClientRequest):
     async def write_bytes(
         self, writer: AbstractStreamWriter, conn: Connection, content_length: int | None = None
     ) -> None:
-        """aiohttp waits forever for an upstream that does not read, and keeps what was left unsent."""
-        protocol = conn.protocol
+        """aiohttp has no limit on a write, and closes a broken request only once its rest was read."""
+        protocol, transport = conn.protocol, conn.transport
         assert protocol is not None
-        transport = protocol.transport
+        assert transport is not None
         drain = writer.drain
 
         async def drain_in_time() -> None:
-            if not protocol.writing_paused:
-                return
-            try:
-                await within(self.write_timeout_s, transport, drain)
-            except TimeoutError as error:
-                stalled = UploadStalledError()
-                protocol.set_exception(stalled, error)  # wakes whoever waits for the answer's head
-                raise stalled from error
+            if protocol.writing_paused:
+                # The exception wakes whoever waits for the head of the answer.
+                with Patience(transport, self.write_timeout_s, lambda: protocol.set_exception(UploadStalledError())):
+                    await drain()
 
         writer.drain = drain_in_time  # type: ignore[method-assign]
         try:
             await super().write_bytes(writer, conn, content_length)
         except BaseException:
-            # A request that broke off is of no use; closing in order would wait for its rest to be read.
-            if transport is not None:
-                transport.abort()
+            transport.abort()
             raise
+        if protocol.exception() is not None:
+            transport.abort()
 
 
+def exact_request(write_timeout_s: float) -> type[ExactRequest]:
+    """``ExactRequest`` with a limit; aiohttp makes the instances itself."""
+    return type("LimitedRequest", (ExactRequest,), {"write_timeout_s": write_timeout_s})
+
+
+def never_repeat(session: aiohttp.ClientSession) -> None:
+    """Whether an upstream acted on a request that got no answer cannot be known, so none is sent again."""
+    session._retry_connection = False  # noqa: SLF001  (no public switch)
+
+
+def exact_headers(headers: Sequence[tuple[str, str]]) -> tuple[aiohttp.ClientMiddlewareType, ...]:
+    """A middleware that puts every line back in its place, if aiohttp would not leave it there.
+
+    Of a name in two spellings it keeps the last only. What it adds itself (Host, framing) stays around.
+    """
+    names = {name for name, _ in headers}
+    if len({name.lower() for name in names}) == len(names):
+        return ()
+
+    async def middleware(request: ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+        given = {name.lower() for name in names}
+        added = [(name, value) for name, value in request.headers.items() if name.lower() not in given]
+        request.headers = CIMultiDict([*added[:1], *headers, *added[1:]])
+        return await handler(request)
+
+    return (middleware,)

@@ -6,7 +6,9 @@ quotes a header.
 
 from __future__ import annotations
 
+import asyncio
 import errno
+import ipaddress
 import os
 import socket
 import ssl
@@ -15,30 +17,20 @@ from typing import Any
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
-from aiohttp.client_reqrep import ClientRequest
+from aiohttp.connector import Connection
 from multidict import CIMultiDict
 from yarl import URL
 
 from ..config import Limits
 from ..config import Relay as Settings
 from ..errors import LlmtapError, RefusedRequest, UpstreamCut, UpstreamTimeout, UpstreamUnreachable
+from .causes import cause_of, reason_of
+from .exact import exact_headers, exact_request, never_repeat
 from .routes import Destination
 
 _AUTO_HEADERS = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 _PROXY_VARIABLES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
-
-
-class ExactRequest(ClientRequest):
-    """A request that goes out as it was given: no invented length, no change to its method."""
-
-    def __init__(self, method: str, *args: Any, **kwargs: Any) -> None:
-        super().__init__(method, *args, **kwargs)
-        self.method = method
-
-    def update_body_from_data(self, body: Any, _stacklevel: int = 3) -> None:
-        """aiohttp would add ``Content-Length: 0`` to a POST that was sent without a body."""
-        if body is not None:
-            super().update_body_from_data(body, _stacklevel + 1)
+_LOOPBACK = {4: ipaddress.ip_address("127.0.0.1"), 6: ipaddress.ip_address("::1")}
 
 
 class OwnAddresses:
@@ -46,14 +38,42 @@ class OwnAddresses:
 
     def __init__(self, sockets: Sequence[socket.socket]) -> None:
         names = [sock.getsockname()[:2] for sock in sockets if sock.family in (socket.AF_INET, socket.AF_INET6)]
-        self._exact = {(host, port) for host, port in names}
-        self._any_host = {port for host, port in names if host in ("0.0.0.0", "::")}  # noqa: S104
-        self._own_hosts = _interface_addresses() if self._any_host else frozenset()
+        self._exact = {(_reached(host), port) for host, port in names if not _numeric(host).is_unspecified}
+        self._any_host = {port for host, port in names if _numeric(host).is_unspecified}
 
     def __contains__(self, address: tuple[Any, ...]) -> bool:
-        host, port = address[0], address[1]
-        host = host.removeprefix("::ffff:")
-        return (host, port) in self._exact or (port in self._any_host and host in self._own_hosts)
+        """Whether connecting to ``(host, port, …)`` would reach one of them, as far as the address tells."""
+        host, port = _reached(address[0]), address[1]
+        return (host, port) in self._exact or (port in self._any_host and host.is_loopback)
+
+    def reached_by(self, transport: asyncio.BaseTransport) -> bool:
+        """Whether a connection did: a peer with our own address is this machine."""
+        peer, here = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
+        if not isinstance(peer, tuple) or not isinstance(here, tuple):
+            return False
+        return peer in self or (peer[1] in self._any_host and _reached(peer[0]) == _reached(here[0]))
+
+
+class GuardedConnector(aiohttp.TCPConnector):
+    """Connects to anything but ourselves."""
+
+    def __init__(self, own: OwnAddresses, **options: Any) -> None:
+        super().__init__(socket_factory=self._socket, **options)
+        self._own = own
+
+    async def connect(self, *args: Any, **kwargs: Any) -> Connection:
+        """As aiohttp's. Raises OSError (ELOOP)."""
+        connection = await super().connect(*args, **kwargs)
+        if connection.transport is not None and self._own.reached_by(connection.transport):
+            connection.close()
+            raise _loop()
+        return connection
+
+    def _socket(self, info: Any) -> socket.socket:
+        family, kind, protocol, _, address = info
+        if address in self._own:
+            raise _loop()
+        return socket.socket(family, kind, protocol)
 
 
 class Upstreams:
@@ -62,14 +82,13 @@ class Upstreams:
     def __init__(self, settings: Settings, limits: Limits, own: OwnAddresses) -> None:
         self._settings = settings
         self._limits = limits
-        self._own = own
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
+            connector=GuardedConnector(
+                own,
                 limit=0,
                 resolver=aiohttp.ThreadedResolver(),
                 keepalive_timeout=limits.upstream_keep_alive_s,
                 ssl=_trust(settings.ca_file),
-                socket_factory=self._socket,
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(
@@ -77,13 +96,12 @@ class Upstreams:
             ),
             auto_decompress=False,
             skip_auto_headers=_AUTO_HEADERS,
-            request_class=ExactRequest,
+            request_class=exact_request(limits.body_idle_timeout_s),
             max_line_size=limits.header_bytes,
             max_field_size=limits.header_bytes,
             max_headers=limits.header_count,
         )
-        # Whether an upstream acted on a request that got no answer cannot be known, so none is repeated.
-        self._session._retry_connection = False  # noqa: SLF001  (no public switch)
+        never_repeat(self._session)
 
     async def send(
         self, method: str, to: Destination, headers: list[tuple[str, str]], body: AsyncIterator[bytes] | None
@@ -103,7 +121,7 @@ class Upstreams:
                 data=body,
                 allow_redirects=False,
                 proxy=self._proxy(url),
-                middlewares=(_exact_headers(headers),) if _spelled_differently(headers) else (),
+                middlewares=exact_headers(headers),
             )
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
             raise self._translated(error, to) from error
@@ -130,12 +148,6 @@ class Upstreams:
         """Close all connections."""
         await self._session.close()
 
-    def _socket(self, info: Any) -> socket.socket:
-        family, kind, protocol, _, address = info
-        if address in self._own:
-            raise OSError(errno.ELOOP, "this is llmtap itself")
-        return socket.socket(family, kind, protocol)
-
     def _proxy(self, url: URL) -> URL | None:
         if not self._settings.use_env_proxy or proxy_bypass(url.host or ""):
             return None
@@ -150,12 +162,9 @@ class Upstreams:
                 "loop",
                 f"The upstream {to.route.base} is llmtap itself; point it at the API that calls shall reach.",
             )
-        for kind, make in _CAUSES:
-            if isinstance(error, kind):
-                code, status_504, sentence = make
-                text = sentence.format(name=_name(to), reason=_reason(error), limits=self._limits) + self._hint(error)
-                return (UpstreamTimeout if status_504 else UpstreamUnreachable)(code, text)
-        return UpstreamUnreachable("upstream_error", f"{_name(to)} could not be used: {type(error).__name__}.")
+        cause = cause_of(error)
+        sentence = cause.sentence.format(name=_name(to), reason=reason_of(error), limits=self._limits)
+        return cause.error(cause.code, sentence + self._hint(error))
 
     def _hint(self, error: Exception) -> str:
         refused_to_use = [name for name in _PROXY_VARIABLES if os.environ.get(name)]
@@ -163,67 +172,6 @@ class Upstreams:
         if not connecting or self._settings.use_env_proxy or not refused_to_use:
             return ""
         return f" {refused_to_use[0]} is set but not used: set relay.use_env_proxy = true to go through it."
-
-
-#: exception → (error_type, is a timeout, sentence); the first match counts
-_CAUSES: tuple[tuple[type[Exception], tuple[str, bool, str]], ...] = (
-    (aiohttp.ClientConnectorDNSError, ("upstream_dns", False, "The name of {name} could not be resolved: {reason}.")),
-    (
-        aiohttp.ClientConnectorCertificateError,
-        (
-            "upstream_tls",
-            False,
-            "The certificate of {name} is not trusted: {reason}. If it is your own authority's, set relay.ca_file.",
-        ),
-    ),
-    (aiohttp.ClientSSLError, ("upstream_tls", False, "TLS with {name} failed: {reason}.")),
-    (aiohttp.ClientConnectorError, ("upstream_connect", False, "{name} could not be reached: {reason}.")),
-    (
-        aiohttp.ConnectionTimeoutError,
-        ("upstream_connect_timeout", True, "{name} could not be reached within {limits.connect_timeout_s:g} s."),
-    ),
-    (
-        aiohttp.SocketTimeoutError,
-        (
-            "upstream_answer_timeout",
-            True,
-            "{name} did not begin to answer within {limits.answer_timeout_s:g} s (limits.answer_timeout_s).",
-        ),
-    ),
-    (
-        aiohttp.ServerDisconnectedError,
-        ("upstream_disconnected", False, "{name} closed the connection without answering; the call was not repeated."),
-    ),
-    (
-        aiohttp.ClientResponseError,
-        ("upstream_protocol", False, "{name} answered with something that is not valid HTTP."),
-    ),
-    (
-        aiohttp.ClientPayloadError,
-        ("upstream_protocol", False, "{name} answered with something that is not valid HTTP."),
-    ),
-    (OSError, ("upstream_reset", False, "The connection to {name} broke: {reason}; the call was not repeated.")),
-    (aiohttp.ClientError, ("upstream_error", False, "{name} could not be used: {reason}.")),
-    (ValueError, ("upstream_request", False, "The request cannot be sent to {name} as it stands.")),
-)
-
-
-def _spelled_differently(headers: Sequence[tuple[str, str]]) -> bool:
-    """Whether one name stands there in two spellings: of those aiohttp would keep the last only."""
-    names = {name for name, _ in headers}
-    return len({name.lower() for name in names}) < len(names)
-
-
-def _exact_headers(headers: Sequence[tuple[str, str]]) -> aiohttp.ClientMiddlewareType:
-    """Puts every line back in its place, behind what aiohttp adds (Host, framing)."""
-
-    async def middleware(request: ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-        given = {name.lower() for name, _ in headers}
-        added = [(name, value) for name, value in request.headers.items() if name.lower() not in given]
-        request.headers = CIMultiDict([*added[:1], *headers, *added[1:]])
-        return await handler(request)
-
-    return middleware
 
 
 def _name(to: Destination) -> str:
@@ -236,15 +184,6 @@ def _errno(error: OSError) -> int | None:
     return inner.errno if isinstance(inner, OSError) else error.errno
 
 
-def _reason(error: Exception) -> str:
-    inner = getattr(error, "certificate_error", None) or getattr(error, "os_error", None) or error
-    if isinstance(inner, ssl.SSLCertVerificationError):
-        return inner.verify_message
-    if isinstance(inner, OSError) and inner.errno and not isinstance(inner, ssl.SSLError | socket.gaierror):
-        return os.strerror(inner.errno)
-    return getattr(inner, "strerror", None) or getattr(inner, "reason", None) or type(inner).__name__
-
-
 def _trust(ca_file: str) -> ssl.SSLContext | bool:
     if not ca_file:
         return True
@@ -253,11 +192,17 @@ def _trust(ca_file: str) -> ssl.SSLContext | bool:
     return context
 
 
-def _interface_addresses() -> frozenset[str]:
-    """Numeric addresses of this machine, as far as its own name and the loopbacks tell."""
-    found = {"127.0.0.1", "::1"}
-    try:
-        found |= {str(info[4][0]) for info in socket.getaddrinfo(socket.gethostname(), None)}
-    except OSError:
-        return frozenset(found)
-    return frozenset(found)
+def _loop() -> OSError:
+    return OSError(errno.ELOOP, "this is llmtap itself")
+
+
+def _numeric(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """An address without its zone, IPv4 as IPv4 also where a socket for both shows it otherwise."""
+    address = ipaddress.ip_address(host.partition("%")[0])
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def _reached(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """Where a connection to ``host`` ends: to connect to 0.0.0.0 or :: means this machine."""
+    address = _numeric(host)
+    return _LOOPBACK[address.version] if address.is_unspecified else address

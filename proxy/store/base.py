@@ -65,7 +65,8 @@ class ReportRow(Struct, frozen=True, kw_only=True):
     cached_tokens: int
     reasoning_tokens: int
     cost_nano_usd: int
-    calls_without_cost: int  #: ended, but their cost is unknown
+    calls_with_cost: int
+    calls_without_cost: int  #: ended and had tokens, but their cost is unknown
     latency_p50_us: int | None
     latency_p95_us: int | None
     latency_p99_us: int | None

@@ -68,6 +68,7 @@ def test_a_store_that_cannot_be_read_is_one_line(tmp_path: Path, capsys: pytest.
 
 def test_settings_come_from_the_file_that_is_named(tmp_path: Path) -> None:
     (tmp_path / "c.toml").write_text('[relay]\nlisten = "127.0.0.1:9999"\n')
+    prepare(tmp_path / "data")
     done = command(tmp_path / "data", "tail", "--no-follow", "--config", str(tmp_path / "c.toml"))
     assert b"http://127.0.0.1:9999/v1" in done.stderr
     named = command(tmp_path / "data", "tail", "--no-follow", env={"LLMTAP_CONFIG": str(tmp_path / "c.toml")})

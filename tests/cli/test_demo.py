@@ -89,7 +89,12 @@ def test_a_kept_demo_serves_until_it_is_stopped_and_leaves_nothing(tmp_path: Pat
     with Pseudo("demo", "--keep", env={"TMPDIR": str(tmp_path), "NO_COLOR": "1"}) as demo:
         try:
             seen = demo.until(b"Ctrl-C", timeout_s=60).decode()
-            console = re.search(r"console +(http://\S+)", seen)
+            lines = [line.strip() for line in seen.splitlines()]
+            assert [line for line in lines if line.startswith("export OPENAI_BASE_URL=http://127.0.0.1:")]
+            assert "export OPENAI_API_KEY=sample" in lines
+            for name in ("tail", "show", "report"):
+                assert [line for line in lines if line.startswith(f"llmtap {name} --data-dir {tmp_path}/")]
+            console = re.search(r"browser:\s+(http://\S+)", seen)
             assert console is not None
             with urllib.request.urlopen(f"{console[1]}/healthz") as health:
                 assert json.load(health)["ok"] is True

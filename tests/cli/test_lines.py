@@ -15,6 +15,7 @@ import pytest
 
 from proxy.cli.lines import call_line
 from proxy.cli.terminal import Terminal, width
+from proxy.records import Status, evolve
 from tests.cli.recorded import new_call
 
 PIPE = Terminal(io.StringIO(), {})
@@ -69,15 +70,37 @@ def test_colour_is_for_terminals_that_want_it() -> None:
 def test_where_there_is_little_room_the_question_or_the_error_is_shown() -> None:
     failed = new_call(status="error", error_type=None, error_message="too many requests")
     with a_terminal(80, NO_COLOR="1") as terminal:
-        assert call_line(new_call(), terminal).endswith(" What is the weat…")
+        assert call_line(new_call(), terminal).endswith(" What is the weath…")
         assert call_line(failed, terminal).endswith(" too many requests")
 
 
 def test_an_error_shows_its_code_and_reason() -> None:
     call = new_call(status="error", http_status=429, error_type="rate_limit", error_message="slow down", model=None)
     line = call_line(call, PIPE)
-    assert " error 429 gpt-5-mini " in line
+    assert " error 429     gpt-5-mini " in line
     assert line.endswith("What is the weather in Bern? → rate_limit: slow down")
+
+
+def test_where_there_is_little_room_an_error_leaves_out_its_type() -> None:
+    failed = new_call(status="error", error_type="rate_limit", error_message="slow down")
+    with a_terminal(80, NO_COLOR="1") as terminal:
+        assert call_line(failed, terminal).endswith(" slow down")
+        assert "rate_limit" not in call_line(failed, terminal)
+        assert "rate_limit" in call_line(evolve(failed, error_message=None), terminal)
+
+
+@pytest.mark.parametrize("columns", [None, 80, 140])
+def test_no_status_breaks_the_columns(columns: int | None) -> None:
+    places = set()
+    for status in Status:
+        call = new_call(status=status, http_status=503)
+        if columns is None:
+            line = call_line(call, PIPE)
+        else:
+            with a_terminal(columns, NO_COLOR="1") as terminal:
+                line = call_line(call, terminal)
+        places.add(line.index(" gpt-5-mini "))
+    assert len(places) == 1
 
 
 def test_what_is_unknown_is_a_dash() -> None:

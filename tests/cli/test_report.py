@@ -14,6 +14,7 @@ from proxy.cli.since import since_us
 from proxy.cli.terminal import printable
 from proxy.cli.zone import LocalZone
 from proxy.clock import wall_us
+from proxy.datadir import prepare
 from proxy.errors import UsageError
 from tests.cli.pseudo import Pseudo
 from tests.cli.recorded import exchanged, llmtap, new_call, record
@@ -107,7 +108,9 @@ def test_one_group_needs_no_totals(data: Path) -> None:
         (("--by", "modle"), 2, b"did you mean model?"),
         (("--since", "yesterday"), 2, b"30m, 12h, 7d or 2w"),
         (("--format", "xml"), 2, b"xml"),
-        (("--filter", "status = 'blocked'"), 0, b"No call matches."),
+        (("--filter", "status = 'blocked'"), 0, b"nothing matched"),
+        (("--filter", "foo = 1"), 2, b"known: id, created"),
+        (("--filter", "model like 'gpt%'"), 2, b"is not supported yet; comparisons are = != < <= > >="),
     ],
 )
 def test_what_cannot_be_shown_is_explained(data: Path, arguments: tuple[str, ...], code: int, said: bytes) -> None:
@@ -117,8 +120,51 @@ def test_what_cannot_be_shown_is_explained(data: Path, arguments: tuple[str, ...
 
 
 def test_before_the_first_call(tmp_path: Path) -> None:
-    assert b"llmtap serve" in llmtap(tmp_path / "data", "report").stderr
-    assert llmtap(tmp_path / "data", "report", "--format", "json").stdout == b"[]\n"
+    data = prepare(tmp_path / "data")
+    assert b"llmtap serve" in llmtap(data, "report").stderr
+    assert llmtap(data, "report", "--format", "json").stdout == b"[]\n"
+
+
+def test_a_group_named_twice_is_one(data: Path) -> None:
+    assert llmtap(data, "report", "--by", "project,Project").stdout == llmtap(data, "report", "--by", "project").stdout
+
+
+def by_model(data: Path, *arguments: str) -> dict[str, tuple[int, int]]:
+    found = json.loads(llmtap(data, "report", "--by", "model", "--format", "json", *arguments).stdout)
+    return {row["model"]: (row["calls"], row["errors"]) for row in found}
+
+
+def test_calls_that_no_model_served_count_for_the_one_they_would_have_reached(tmp_path: Path) -> None:
+    failed = {"status": "error", "model": None}
+    record(
+        tmp_path / "data",
+        exchanged(new_call(model_requested="one", model="one-2025-01-01")),
+        exchanged(new_call(model_requested="one", **failed)),
+        exchanged(new_call(model_requested="two", model="two-a")),
+        exchanged(new_call(model_requested="two", model="two-b")),
+        exchanged(new_call(model_requested="two", **failed)),
+        exchanged(new_call(model_requested="three", **failed)),
+        exchanged(new_call(model_requested=None, **failed)),
+    )
+    assert by_model(tmp_path / "data") == {
+        "one-2025-01-01": (2, 1),
+        "two-a": (1, 0),
+        "two-b": (1, 0),
+        "two": (1, 1),
+        "three": (1, 1),
+        None: (1, 1),
+    }
+    assert by_model(tmp_path / "data", "--filter", "status = 'error' and model = 'one'") == {"one": (1, 1)}
+
+
+def test_only_tokens_can_lack_a_cost(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    record(data, exchanged(new_call(status="error", input_tokens=None, output_tokens=None, cost_nano_usd=None)))
+    text = llmtap(data, "report", "--by", "project").stdout
+    assert b"no known cost" not in text
+    assert text.split()[-1] == b"-"
+    record(data, exchanged(new_call(cost_nano_usd=None)))
+    assert b"1 call has no known cost" in llmtap(data, "report", "--by", "project").stdout
 
 
 # --- moments ---------------------------------------------------------------------------------

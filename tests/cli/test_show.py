@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from proxy.datadir import prepare
 from proxy.records import Call, evolve
 from proxy.store.base import StoredCall
 from tests.cli.pseudo import Pseudo
@@ -166,9 +167,31 @@ def test_mistakes_are_explained(data: Path, arguments: tuple[str, ...], reason: 
 
 
 def test_before_the_first_call_it_says_how_to_begin(tmp_path: Path) -> None:
-    done = llmtap(tmp_path / "data", "show")
+    done = llmtap(prepare(tmp_path / "data"), "show")
     assert done.returncode == 2
     assert b"llmtap serve" in done.stderr
+
+
+@pytest.mark.parametrize(("dialect", "said"), [("generic", True), ("openai_chat", False)])
+def test_an_endpoint_that_is_not_understood_is_told(tmp_path: Path, dialect: str, said: bool) -> None:
+    record(tmp_path / "data", exchanged(new_call(dialect=dialect)))
+    shown = llmtap(tmp_path / "data", "show").stdout
+    assert (b"not understood yet: --raw request and --raw response give its bytes" in shown) is said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--raw",), b"--raw needs a side: --raw request or --raw response"),
+        (("--raw", "-1"), b"--raw needs a side"),
+        (("--raw", "--head"), b"--raw needs a side"),
+        (("-0",), b"there is no call -0: -1 is the last one"),
+    ],
+)
+def test_what_lacks_a_word_is_told_which(data: Path, arguments: tuple[str, ...], said: bytes) -> None:
+    done = llmtap(data, "show", *arguments)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert said in done.stderr
 
 
 def test_no_escape_sequence_of_a_conversation_reaches_a_terminal(tmp_path: Path) -> None:

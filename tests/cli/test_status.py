@@ -62,6 +62,30 @@ def test_all_is_well(data: Path) -> None:
     assert found["store"]["bytes"]["main.db"] > 0
 
 
+def test_just_started_it_says_so_and_contradicts_nothing(data: Path) -> None:
+    record(data, exchanged(new_call()))
+    with running(data, *ALL, started_at_us=wall_us() + 1_000_000, last_commit_us=monotonic_us()):
+        text = llmtap(data, "status").stdout.decode()
+    assert "pid 4711, just started" in text
+    assert "0 calls stored since its start\n" in text
+
+
+def test_no_worst_write_without_a_relay(data: Path) -> None:
+    with running(data, "relay-0", journal_worst_write_us=4200):
+        pass
+    assert b"worst write" not in llmtap(data, "status").stdout
+
+
+def test_what_sqlite_keeps_beside_a_database_counts_with_it(data: Path) -> None:
+    record(data, exchanged(new_call()))
+    (data / "store" / "2020-01.db").write_bytes(b"x" * 100)
+    (data / "store" / "2020-01.db-wal").write_bytes(b"x" * 20)
+    (data / "store" / "2020-01.db-shm").write_bytes(b"x" * 3)
+    found = json.loads(llmtap(data, "status", "--json").stdout)["store"]["bytes"]
+    assert found["2020-01.db"] == 123
+    assert not [name for name in found if not name.endswith(".db")]
+
+
 def test_nothing_runs(tmp_path: Path) -> None:
     done = llmtap(tmp_path / "data", "status")
     assert done.returncode == 1

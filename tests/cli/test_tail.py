@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from proxy.datadir import prepare
+from proxy.query.fields import FIELDS
 from proxy.records import evolve
 from proxy.store.base import StoredCall
 from proxy.store.view import KEYS
@@ -65,15 +67,29 @@ def test_a_bad_filter_points_at_the_mistake(data: Path) -> None:
 
 
 def test_before_the_first_call_it_says_how_to_begin(data: Path) -> None:
-    done = llmtap(data, "tail", "--no-follow")
+    done = llmtap(prepare(data), "tail", "--no-follow")
     assert (done.returncode, done.stdout) == (0, b"")
-    assert b"llmtap serve" in done.stderr
+    assert f"llmtap serve --data-dir {data}\n".encode() in done.stderr
     assert b"OPENAI_BASE_URL=http://127.0.0.1:8800/v1" in done.stderr
-    assert not data.exists()
+
+
+def test_the_usual_data_directory_need_not_exist_yet(tmp_path: Path) -> None:
+    environment = {"LLMTAP_DATA_DIR": "", "XDG_DATA_HOME": str(tmp_path)}
+    done = llmtap(tmp_path, "tail", "--no-follow", env=environment)
+    assert (done.returncode, done.stdout) == (0, b"")
+    assert b"start llmtap with: llmtap serve\n" in done.stderr
+    assert not (tmp_path / "llmtap").exists()
+
+
+@pytest.mark.parametrize("command", ["tail", "report", "show"])
+def test_a_data_directory_that_was_named_must_exist(data: Path, command: str) -> None:
+    done = llmtap(data, command)
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert done.stderr == f"llmtap: the data directory {data} does not exist\n".encode()
 
 
 def test_a_live_tail_begins_before_there_is_a_store_and_follows_running_calls(data: Path) -> None:
-    with Pseudo("tail", "--data-dir", str(data)) as tail:
+    with Pseudo("tail", "--data-dir", str(prepare(data))) as tail:
         tail.until(b"llmtap serve")
         waiting = new_call(status="running", latency_us=None, preview_input="the slow one", preview_output=None)
         record(data, StoredCall(call=waiting))
@@ -87,7 +103,7 @@ def test_a_live_tail_begins_before_there_is_a_store_and_follows_running_calls(da
         assert b"Traceback" not in tail.seen
 
 
-def test_a_followed_pipe_shows_a_running_call_twice(data: Path) -> None:
+def test_a_followed_pipe_shows_a_running_call_when_it_has_ended(data: Path) -> None:
     record(data, exchanged(new_call(preview_input="the first one")))
     command = [sys.executable, "-m", "proxy", "tail", "--data-dir", str(data)]
     with subprocess.Popen(command, cwd=ROOT, env=clean_environment(), stdout=subprocess.PIPE) as tail:
@@ -95,10 +111,44 @@ def test_a_followed_pipe_shows_a_running_call_twice(data: Path) -> None:
         assert b"the first one" in tail.stdout.readline()
         waiting = new_call(status="running", latency_us=None)
         record(data, StoredCall(call=waiting))
-        assert b" running " in tail.stdout.readline()
+        record(data, exchanged(new_call(preview_input="the quick one")))
+        assert b"the quick one" in tail.stdout.readline()
         record(data, exchanged(evolve(waiting, status="ok", latency_us=5)))
         assert b" ok " in tail.stdout.readline()
         tail.terminate()
+
+
+@pytest.mark.parametrize("arguments", [(), ("--json",)])
+def test_without_following_a_pipe_shows_running_calls_as_they_stand(data: Path, arguments: tuple[str, ...]) -> None:
+    record(data, StoredCall(call=new_call(status="running", latency_us=None)))
+    assert b"running" in llmtap(data, "tail", "--no-follow", *arguments).stdout
+
+
+@pytest.mark.parametrize("arguments", [(), ("--json",)])
+def test_a_filter_that_finds_nothing_says_so(data: Path, arguments: tuple[str, ...]) -> None:
+    record(data, exchanged(new_call()))
+    done = llmtap(data, "tail", "--no-follow", "--filter", "status = 'blocked'", *arguments)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"nothing matched\n")
+
+
+def test_the_filter_that_help_shows_finds_calls(data: Path) -> None:
+    record(
+        data,
+        exchanged(new_call(status="error", model=None, model_requested="gpt-5", preview_input="asked")),
+        exchanged(new_call(status="truncated", model="gpt-5-2025-08-07", preview_input="served")),
+        exchanged(new_call(status="error", model=None, preview_input="another model")),
+        exchanged(new_call(model="gpt-5-2025-08-07", preview_input="went well")),
+    )
+    example = "status != 'ok' and model = 'gpt-5'"
+    assert example in " ".join(llmtap(data, "tail", "--help").stdout.decode().split())
+    done = llmtap(data, "tail", "--no-follow", "--filter", example)
+    assert re.findall(rb"asked|served|another|well", done.stdout) == [b"asked", b"served"]
+
+
+@pytest.mark.parametrize("command", ["tail", "report"])
+def test_help_names_the_fields(data: Path, command: str) -> None:
+    text = " ".join(llmtap(data, command, "--help").stdout.decode().split())
+    assert f"Fields: {', '.join(FIELDS)}." in text
 
 
 def test_a_filtered_live_tail_forgets_calls_that_ended_otherwise(data: Path) -> None:

@@ -309,6 +309,7 @@ async def test_a_token_is_asked_for_by_everything_but_healthz(tmp_path: Path) ->
                 assert response.status == 401, path
                 assert response.headers["WWW-Authenticate"].startswith("Basic ")
         assert (await console.get("/", Authorization="Bearer wrong-horse"))[0] == 401
+        assert "enter the token as the password" in (await console.get("/", Accept="text/html"))[1]
         assert (await console.get("/", Authorization="Bearer correct-horse"))[0] == 200
         assert (await console.get("/", Authorization=f"Basic {b64encode(b'me:correct-horse').decode()}"))[0] == 200
         assert (await console.get("/healthz"))[0] == 503

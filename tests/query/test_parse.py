@@ -116,8 +116,10 @@ def test_times_without_an_offset_are_the_viewers() -> None:
         ("stream", 1, "not a comparison"),
         ("model = user", 9, "compared with a text"),
         ("ttft_ms = 1e400", None, "too large"),
-        ("model in ('a')", 1, "not a comparison"),
-        ("model like 'a%'", 1, "not a comparison"),
+        ("model in ('a')", 1, "is not supported yet; comparisons are = !="),
+        ("model ~ 'a'", 1, "is not supported yet"),
+        ("foo = 1", 1, "known: id, created, "),
+        ("model like 'a%'", 1, "is not supported yet; comparisons are = !="),
     ],
 )  # fmt: skip
 def test_mistakes(text: str, column: int | None, says: str) -> None:
@@ -196,7 +198,14 @@ def test_any_text_is_a_filter_or_a_mistake(text: str) -> None:
 
 
 def test_every_field_can_be_written() -> None:
-    samples = {Kind.TEXT: "'ok'", Kind.FLAG: "true", Kind.TIME: "'2026-01-01'", Kind.ID: f"'{ID}'", Kind.TAGS: "'x'"}
+    samples = {
+        Kind.TEXT: "'ok'",
+        Kind.MODEL: "'x'",
+        Kind.FLAG: "true",
+        Kind.TIME: "'2026-01-01'",
+        Kind.ID: f"'{ID}'",
+        Kind.TAGS: "'x'",
+    }
     for field in FIELDS.values():
         name = "metadata.x" if field.kind is Kind.METADATA else field.name
         value = "'x'" if field.kind is Kind.METADATA else samples.get(field.kind, "1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import re
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -31,9 +32,11 @@ OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     ">=": operator.ge,
 }
 words = st.sampled_from(["", "a", "b", "B", "é", "a'b", '"', "%", "\0", "a\0b", "[", "]", "\\", "-1", "7"])
+names = st.sampled_from(["", "a", "b", "a-2025-08-07", "a-20250807", "a-2025-08", "a-b-20250807", "-20250807", "a-"])
 numbers = st.integers(-3, 3)
 VALUES: dict[Kind, st.SearchStrategy[Any]] = {
     Kind.TEXT: words,
+    Kind.MODEL: names,
     Kind.NUMBER: numbers | st.floats(-3, 3) | st.just(1e30),
     Kind.MONEY: st.sampled_from([0.0, 1e-9, 2e-9, 1]),
     Kind.DURATION: st.sampled_from([0, 0.001, 0.002, 1.5]),
@@ -65,7 +68,8 @@ calls = st.builds(
     id=st.builds(an_id),
     started_at_us=numbers.map(lambda number: NOON_US + number),
     status=st.sampled_from(["ok", "error"]),
-    model=st.none() | words,
+    model=st.none() | names | words,
+    model_requested=st.none() | names,
     error_message=st.none() | words,
     stream=st.none() | st.booleans(),
     http_status=st.none() | numbers,
@@ -96,7 +100,15 @@ def matches(where: Filter, call: Call) -> bool:
         value = value.get(where.key)
     if where.value is None:
         return (value is None) == (where.op == "=")
+    if field.kind is Kind.MODEL and where.op in ("=", "!="):
+        known = [name for name in (call.model, call.model_requested) if name is not None]
+        return bool(known) and any(named(name, where.value) for name in known) == (where.op == "=")
     return value is not None and OPERATORS[where.op](value, stored(field, where.value))
+
+
+def named(model: str, name: Any) -> bool:
+    """Whether a model is the one of this name, or a dated version of it."""
+    return re.fullmatch(re.escape(name) + r"(-\d{4}-\d\d-\d\d|-\d{8})?", model) is not None
 
 
 @pytest.fixture

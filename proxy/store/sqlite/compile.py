@@ -25,6 +25,13 @@ class Condition(Struct, frozen=True):
 
 ALL = Condition("1")
 _SHARED_IDS = "SELECT id FROM dim WHERE kind = ? AND val"
+_DIGIT = "[0-9]"
+_DATES = (f"-{_DIGIT * 4}-{_DIGIT * 2}-{_DIGIT * 2}", f"-{_DIGIT * 8}")
+#: Models of a name: those named so, and those whose name goes on with a dash and a date.
+_MODEL_IDS = (
+    "SELECT id FROM dim WHERE kind = ? AND (val = ? OR "
+    "(val > ? AND val < ? AND (substr(val, ?) GLOB ? OR substr(val, ?) GLOB ?)))"
+)
 
 
 def compiled(where: Filter | None) -> Condition:
@@ -59,6 +66,8 @@ def _comparison(where: Comparison) -> Condition:
         return _tag(where)
     if field.kind is Kind.ID:
         return Condition(f"uuid {where.op} ?", (rows.uuid_bytes(str(where.value)),))
+    if field.kind is Kind.MODEL and where.op in ("=", "!="):
+        return _model(where)
     if kind := rows.SHARED.get(field.column):
         return _shared(field, kind, where)
     value = stored(field, where.value)
@@ -70,6 +79,17 @@ def _shared(field: Field, kind: int, where: Comparison) -> Condition:
     if where.op == "!=":
         return Condition(f"({field.column} IS NOT NULL AND {field.column} NOT IN ({_SHARED_IDS} = ?))", (kind, value))
     return Condition(f"{field.column} IN ({_SHARED_IDS} {where.op} ?)", (kind, value))
+
+
+def _model(where: Comparison) -> Condition:
+    """Served or requested; unknown only when neither is known."""
+    name = rows.fit(str(where.value))
+    suffix = len(name) + 1
+    ids = (rows.KINDS["model"], name, f"{name}-", f"{name}-:", suffix, _DATES[0], suffix, _DATES[1])
+    found = f"(coalesce(model IN ({_MODEL_IDS}), 0) OR coalesce(model_requested IN ({_MODEL_IDS}), 0))"
+    if where.op == "=":
+        return Condition(found, ids * 2)
+    return Condition(f"(coalesce(model, model_requested) IS NOT NULL AND NOT {found})", ids * 2)
 
 
 def _tag(where: Comparison) -> Condition:

@@ -25,7 +25,7 @@ _SUMS = ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "
 _ERRORS = {Status.ERROR, Status.TRUNCATED, Status.INTERRUPTED}
 _HOUR_US = 3_600_000_000
 
-Label = Callable[[int], str]
+Label = Callable[[Any], Any]
 
 
 def report(
@@ -38,25 +38,44 @@ def report(
 ) -> list[ReportRow]:
     """See ``Reader.report``."""
     check_groups(tuple(by))
-    columns = ["started_at_us" if name in SPANS else FIELDS[name].column for name in by]
     conditions = [compiled(where)]
     if since_us is not None:
         conditions.append(Condition("started_at_us >= ?", (since_us,)))
     condition = joined(" AND ", conditions)
-    sql = f"SELECT status, latency_us, ttft_us, {', '.join((*_SUMS, *columns))} FROM call WHERE {condition.sql}"
+    columns = ", ".join((*_SUMS, *map(_expression, by)))
+    sql = f"SELECT status, latency_us, ttft_us, {columns} FROM call WHERE {condition.sql}"
     groups: dict[tuple[Any, ...], _Sums] = {}
     with transaction(connection, "DEFERRED"):
-        spans = {index: _Spans(name, zone) for index, name in enumerate(by) if name in SPANS}
+        labels: dict[int, Label] = {index: _Spans(name, zone).label for index, name in enumerate(by) if name in SPANS}
+        if "model" in by:
+            labels[by.index("model")] = _served(connection, condition)
         for row in connection.execute(sql, condition.values):
             key = row[8:]
-            for index, span in spans.items():
-                key = (*key[:index], span.label(key[index]), *key[index + 1 :])
+            for index, label in labels.items():
+                key = (*key[:index], label(key[index]), *key[index + 1 :])
             sums = groups.get(key)
             if sums is None:
                 sums = groups[key] = _Sums()
             sums.add(row)
         named = _named(connection, texts, by, groups)
     return _sorted(named, by)
+
+
+def _expression(name: str) -> str:
+    if name == "model":
+        return "coalesce(model, -model_requested)"  # below 0: nothing served, see _served
+    return "started_at_us" if name in SPANS else FIELDS[name].column
+
+
+def _served(connection: sqlite3.Connection, condition: Condition) -> Label:
+    """Where a call counts that no model served: for the only model that its name otherwise led to, or for its name."""
+    sql = (
+        "SELECT model_requested, min(model) FROM call "
+        f"WHERE {condition.sql} AND model IS NOT NULL AND model_requested IS NOT NULL "
+        "GROUP BY model_requested HAVING min(model) = max(model)"
+    )
+    only = dict(connection.execute(sql, condition.values))
+    return lambda model: model if model is None or model > 0 else only.get(-model, -model)
 
 
 def _named(
@@ -126,6 +145,7 @@ class _Sums:
     def __init__(self) -> None:
         self.states: dict[int, int] = {}
         self._sums = [0] * len(_SUMS)
+        self._with_cost = 0
         self._without_cost = 0
         self._latencies = array("q")
         self._ttfts = array("q")
@@ -134,7 +154,9 @@ class _Sums:
         status, latency, ttft = row[:3]
         self.states[status] = self.states.get(status, 0) + 1
         self._sums = [total + (value or 0) for total, value in zip(self._sums, row[3:8], strict=True)]
-        self._without_cost += row[7] is None and status != rows.RUNNING_ID
+        has_tokens = row[3] is not None or row[4] is not None
+        self._without_cost += row[7] is None and has_tokens and status != rows.RUNNING_ID
+        self._with_cost += row[7] is not None
         if latency is not None:
             self._latencies.append(latency)
         if ttft is not None:
@@ -147,6 +169,7 @@ class _Sums:
             calls=sum(self.states.values()),
             errors=sum(count for status, count in self.states.items() if states.get(status) in _ERRORS),
             **dict(zip(_SUMS, self._sums, strict=True)),
+            calls_with_cost=self._with_cost,
             calls_without_cost=self._without_cost,
             latency_p50_us=percentile(latencies, 50),
             latency_p95_us=percentile(latencies, 95),
