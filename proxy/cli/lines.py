@@ -56,6 +56,12 @@ def _short_status_word(call: Call) -> str:
     return _SHORT_STATES.get(call.status) or status_word(call)
 
 
+def _short_cost(call: Call) -> str:
+    """Millionths of a dollar, as long as some are left."""
+    nano = call.cost_nano_usd
+    return figures.money(nano and (round(nano, -3) or nano))
+
+
 def _model(call: Call) -> str:
     name = call.model or call.model_requested or call.endpoint or call.path or figures.UNKNOWN
     return printable(_DATE_OF_MODEL.sub("", name))
@@ -72,7 +78,7 @@ _STATUS = Column("status", max(map(len, Status)), status_word)
 _NARROWER = {  #: columns of a narrow terminal
     "status": Column("status", 9, _short_status_word),
     "model": Column("model", 14, _model, cut=True),
-    "cost": Column("cost", 9, lambda call: figures.money(call.cost_nano_usd), right=True),
+    "cost": Column("cost", 9, _short_cost, right=True),
 }
 _COLUMNS = (
     Column("id", 8, lambda call: figures.short_id(call.id), "bold"),

@@ -8,6 +8,7 @@ capture is told of them just before they move. Deviations from promise 1 that ai
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from collections.abc import AsyncIterator, Sequence
 from typing import NamedTuple
@@ -35,6 +36,8 @@ _CONTROL_PREFIX = b"x-llmtap-"
 _NO_LOG = b"x-llmtap-no-log"
 _FALSE = frozenset({b"", b"0", b"false", b"no", b"off"})
 _CONTROL_CHARACTERS = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+_UNSENT_BYTES = 8 << 20  #: of a body that goes nowhere
+_UNSENT_S = 1.0
 _STREAMED_TYPES = ("text/event-stream", "application/x-ndjson")
 
 
@@ -78,6 +81,7 @@ class RunningCall:
         self._capture = capture
         self._recorded = False  #: that it began
         self._upload_failure: LlmtapError | None = None
+        self._upload_began = False
         self._uploaded = False
 
     async def run(self, refusal: RefusedRequest | None) -> web.StreamResponse:
@@ -87,6 +91,7 @@ class RunningCall:
             self._refuse_if(refusal)
             answer = await self._send(self._check())
         except (RefusedRequest, UpstreamError) as error:
+            await self._take_unsent_body()
             return await self._answer_ourselves(self._upload_failure or error)
         try:
             return await self._pass_on(answer)
@@ -134,6 +139,7 @@ class RunningCall:
         """The client's body as it comes; a failure of the client's is kept, to be told apart from the upstream's."""
         idle_s = self._services.config.limits.client_body_idle_timeout_s
         content = self._request.content
+        self._upload_began = True
         try:
             while True:
                 async with asyncio.timeout(idle_s):
@@ -155,6 +161,18 @@ class RunningCall:
             )
             raise ConnectionError("client body") from error
         self._uploaded = True
+
+    async def _take_unsent_body(self) -> None:
+        """Nothing was sent on: read what the client sends all the same, within bounds, for the row to say it."""
+        if self._upload_began or not self._recorded:
+            return
+        content, left = self._request.content, _UNSENT_BYTES
+        with contextlib.suppress(TimeoutError, aiohttp.ClientError):
+            async with asyncio.timeout(_UNSENT_S):
+                while left > 0 and (data := await content.readany()):
+                    self._capture.request_data(data)
+                    left -= len(data)
+                self._uploaded = content.at_eof()
 
     # --- towards the client ------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ import pytest
 
 import proxy
 from proxy.cli import COMMANDS, Commands, llmtap, run
+from proxy.datadir import prepare
 from tests.cli.recorded import llmtap as command
 
 

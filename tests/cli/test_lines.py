@@ -103,6 +103,21 @@ def test_no_status_breaks_the_columns(columns: int | None) -> None:
     assert len(places) == 1
 
 
+@pytest.mark.parametrize(
+    ("nano", "shown"),
+    [
+        (13_312, "$0.000013"),
+        (482_500, "$0.000482"),
+        (12_345_678, "$0.0123"),
+        (1_234_567_890, "$1.23"),
+        (499, "$0.000000499"),
+    ],
+)
+def test_where_there_is_little_room_costs_are_short(nano: int, shown: str) -> None:
+    with a_terminal(80, NO_COLOR="1") as terminal:
+        assert f" {shown} " in call_line(new_call(cost_nano_usd=nano), terminal)
+
+
 def test_what_is_unknown_is_a_dash() -> None:
     call = new_call(
         status="running",

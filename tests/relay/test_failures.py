@@ -39,6 +39,7 @@ def test_connection_refused(tmp_path: Path) -> None:
     assert (row["status"], row["http_status"]) == ("error", 502)
     assert row["error_type"]
     assert "refused" in row["error_message"].lower()
+    assert row["request_bytes"] == len(b'{"messages":[]}'), "the row says what was asked"
 
 
 def test_name_that_does_not_exist(tmp_path: Path) -> None:

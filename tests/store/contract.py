@@ -397,10 +397,10 @@ class StoreContract:
         top, rest = await store.report(["model"])
         assert (top.group, top.calls, top.errors, top.input_tokens, top.output_tokens) == (("a",), 101, 1, 100, 7)
         assert (top.cached_tokens, top.reasoning_tokens) == (2, 3)
-        assert (top.cost_nano_usd, top.calls_without_cost) == (1000, 1)
+        assert (top.cost_nano_usd, top.calls_with_cost, top.calls_without_cost) == (1000, 100, 1)
         assert (top.latency_p50_us, top.latency_p95_us, top.latency_p99_us) == (50, 95, 99)
         assert (top.ttft_p50_us, top.ttft_p99_us) == (9, 9)
-        assert (rest.group, rest.calls, rest.errors, rest.calls_without_cost) == (("b",), 2, 1, 1)
+        assert (rest.group, rest.calls, rest.errors, rest.calls_without_cost) == (("b",), 2, 1, 0)  # no tokens
         assert rest.latency_p50_us is None
         (everything,) = await store.report([])
         assert (everything.group, everything.calls) == ((), 103)
