@@ -152,7 +152,7 @@ class Ingest(Section, frozen=True):
 
     batch_calls: Annotated[int, Meta(ge=1, le=10_000, description="Most calls in one commit.")] = 500
     batch_ms: Annotated[
-        int, Meta(ge=1, le=10_000, description="Longest that a finished call waits for its commit.")
+        int, Meta(ge=1, le=10_000, description="Longest that calls are gathered before they are committed.")
     ] = 100
     body_bytes: Annotated[
         int, Meta(ge=65_536, le=1 << 32, description="Bodies larger than this are kept but not parsed.")
