@@ -22,7 +22,8 @@ from .compaction import compact
 log = logging.getLogger(__name__)
 
 _HELD_BYTES = 64 << 20  #: of bodies, over all journals; further ones are read again from their segments
-_MOST_WAITING = 10_000  #: ended calls that are read but not handed out
+_ENOUGH_BYTES = 8 << 20  #: of ended calls that wait to be handed out: nothing more is read before some are
+_ENOUGH_CALLS = 2000
 
 
 class Due(Struct, frozen=True):
@@ -113,11 +114,12 @@ class Journals:
         self._stored = stored
         self._budget = Budget(_HELD_BYTES)
         self._waiting: deque[Due] = deque()
+        self._waiting_bytes = 0
         self._looked_us = 0
 
     def look(self) -> bool:
         """Read what is new in every journal, a bounded step of each; whether there was anything."""
-        if len(self._waiting) >= _MOST_WAITING:
+        if self._enough_waits():
             return True
         self._looked_us = monotonic_us()
         self._find()
@@ -125,6 +127,7 @@ class Journals:
         found = [Due(followed, ended) for followed in self.followed.values() for ended in followed.read()]
         if found:
             self._waiting = deque(sorted((*self._waiting, *found), key=lambda due: due.ended.ended_us))
+            self._waiting_bytes += sum(due.ended.size for due in found)
         return self._read_bytes > before or bool(found)
 
     def take(self) -> Due | None:
@@ -132,15 +135,13 @@ class Journals:
 
         What a dead relay left is due at once: its clock may be that of an earlier boot.
         """
-        if not self._waiting:
-            return None
-        first = self._waiting[0]
-        if first.ended.ended_us <= self._looked_us:
-            return self._waiting.popleft()
-        dead = next((due for due in self._waiting if not due.journal.alive), None)
-        if dead is not None:
-            self._waiting.remove(dead)
-        return dead
+        due = self._waiting[0] if self._waiting else None
+        if due is not None and due.ended.ended_us > self._looked_us:
+            due = next((due for due in self._waiting if not due.journal.alive), None)
+        if due is not None:
+            self._waiting.remove(due)
+            self._waiting_bytes -= due.ended.size
+        return due
 
     def running(self) -> Iterator[tuple[str, OpenCall]]:
         """Open calls that have no row yet, with their journals."""
@@ -202,6 +203,11 @@ class Journals:
     def _is_over(followed: Followed, waiting: dict[str, int]) -> bool:
         """Nothing more will come, and nothing is left to hand out."""
         return followed.reader.finished and not followed.assembler.open and followed.name not in waiting
+
+    def _enough_waits(self) -> bool:
+        """What can be handed out at once is enough for now; memory follows the backlog otherwise."""
+        much = self._waiting_bytes >= _ENOUGH_BYTES or len(self._waiting) >= _ENOUGH_CALLS
+        return much and self._waiting[0].ended.ended_us <= self._looked_us
 
     def _waiting_seqs(self) -> dict[str, int]:
         """journal → the oldest sequence of its calls that were not handed out."""
