@@ -212,15 +212,15 @@ class RunningCall:
                         await self._end(Outcome.COMPLETE, response_complete=True)
                 await answer.write(data)
         except UpstreamError as error:
-            self._capture.end_now(Outcome.CUT, error_type=error.code, error_message=str(error), **self._upload_state())
+            self._capture.end_now(Outcome.CUT, error_type=error.code, error_message=str(error), **self.upload_state())
             raise AnswerCutError from error
         except ConnectionError:
-            self._capture.end_now(Outcome.CLIENT_CLOSED, **self._upload_state())
+            self._capture.end_now(Outcome.CLIENT_CLOSED, **self.upload_state())
             raise
         await self._end(Outcome.COMPLETE, response_complete=True)
 
     async def _end(self, outcome: Outcome, **details: object) -> None:
-        recorded = await self._capture.end(outcome, **details, **self._upload_state())
+        recorded = await self._capture.end(outcome, **details, **self.upload_state())
         if not recorded or self._capture.lost:
             self._cut_if_refusing()
 
@@ -229,11 +229,12 @@ class RunningCall:
         if self._services.recording.refuses:
             self._capture.end_now(
                 Outcome.CUT, error_type="not_recorded", error_message="The call could not be recorded to its end.",
-                **self._upload_state(),
+                **self.upload_state(),
             )  # fmt: skip
             raise AnswerCutError
 
-    def _upload_state(self) -> dict[str, object]:
+    def upload_state(self) -> dict[str, object]:
+        """Whether the request's body came whole, as a field of its end."""
         return {"request_complete": self._uploaded}
 
     def _record_head(self, upstream: aiohttp.ClientResponse) -> None:
@@ -267,7 +268,7 @@ class RunningCall:
         outcome = Outcome.REFUSED if isinstance(error, RefusedRequest) else Outcome.FAILED
         _, _, code = error_parts(error)
         recorded = await self._capture.end(
-            outcome, error_type=code, error_message=str(error), response_complete=True, **self._upload_state()
+            outcome, error_type=code, error_message=str(error), response_complete=True, **self.upload_state()
         )
         if self._recorded and not recorded:
             self._cut_if_refusing()

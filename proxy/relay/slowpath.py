@@ -61,10 +61,10 @@ class SlowPath:
         except AnswerCutError:
             raise
         except asyncio.CancelledError:
-            capture.end_now(Outcome.STOPPED if self.cutting else Outcome.CLIENT_CLOSED)
+            capture.end_now(Outcome.STOPPED if self.cutting else Outcome.CLIENT_CLOSED, **call.upload_state())
             raise
         except ConnectionError:
-            capture.end_now(Outcome.CLIENT_CLOSED)
+            capture.end_now(Outcome.CLIENT_CLOSED, **call.upload_state())
             raise
         except Exception as error:
             capture.end_now(Outcome.FAILED, error_type="internal", error_message=type(error).__name__)
