@@ -95,17 +95,14 @@ class EndedCall(Struct, frozen=True):
 class Assembler:
     """The open calls of one journal."""
 
-    def __init__(self, budget: Budget, low_seq: int, stored: set[int]) -> None:
+    def __init__(self, budget: Budget, stored: set[int]) -> None:
         self.open: dict[bytes, OpenCall] = {}
         self.undecodable: list[Frame] = []
         self._budget = budget
-        self._low_seq = low_seq
         self._stored = stored
 
     def feed(self, segment: SegmentFile, frame: Frame) -> EndedCall | None:
         """Take one frame; the call that it ends, if it ends one that is not stored yet."""
-        if frame.seq < self._low_seq:
-            return None
         try:
             record = decode(frame.kind, frame.payload)
         except (msgspec.DecodeError, ValueError):

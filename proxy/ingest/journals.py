@@ -69,7 +69,7 @@ class Followed:
 
     def position(self, waiting_seq: int | None) -> Position:
         """What can be committed when calls from ``waiting_seq`` on have not been handed out."""
-        low = self.assembler.low_seq(self.reader.last_seq + 1)
+        low = self.assembler.low_seq(self.reader.seen_seq + 1)
         return Position(
             journal=self.name,
             low_seq=low if waiting_seq is None else min(low, waiting_seq),
@@ -222,7 +222,7 @@ class Journals:
             if path.name.startswith(".") or path.name in self.followed or not path.is_dir():
                 continue
             position = self._positions.get(path.name)
-            reader = JournalReader(path, position.read_seq if position else 0)
-            low_seq = position.low_seq if position else 0
-            assembler = Assembler(self._budget, low_seq, self._stored.get(path.name, set()))
+            counted_seq, low_seq = (position.read_seq, position.low_seq) if position else (0, 0)
+            reader = JournalReader(path, counted_seq, low_seq)
+            assembler = Assembler(self._budget, self._stored.get(path.name, set()))
             self.followed[path.name] = Followed(reader, assembler)

@@ -85,16 +85,17 @@ class JournalReader:
     """Follows one journal directory.
 
     ``counted_seq``: gaps up to this sequence have been reported in an earlier life.
+    ``low_seq``: nothing below this sequence is needed any more.
     """
 
-    def __init__(self, directory: Path, counted_seq: int = 0) -> None:
+    def __init__(self, directory: Path, counted_seq: int = 0, low_seq: int = 0) -> None:
         self.name = directory.name
         self.directory = directory
         self.last_seq = counted_seq  #: gaps are known up to here
         self.finished = False  #: the owner is gone and everything has been read
         self.segments: list[SegmentFile] = []  #: oldest first; the caller drops them with ``drop``
         self.read_bytes = 0  #: in this life
-        self._seen_seq = 0
+        self.seen_seq = max(low_seq - 1, 0)  #: read in this life, which may be behind ``last_seq`` for a while
         self._damaged = False
         self._counters: Gauges | None = None
         self._open_counters()
@@ -202,12 +203,12 @@ class JournalReader:
         if isinstance(item, Damage):
             self._damaged = True
             return
-        if item.seq <= self._seen_seq:
+        if item.seq <= self.seen_seq:
             return  # a segment and its compacted copy may both be there after a crash
         if item.seq > self.last_seq + 1:
             yield self._missing(item.seq - 1)
         self._damaged = False
-        self._seen_seq = item.seq
+        self.seen_seq = item.seq
         self.last_seq = max(self.last_seq, item.seq)
         segment.last_seq = item.seq
         yield segment, item

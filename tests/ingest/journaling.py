@@ -36,7 +36,7 @@ class Relay:
         self.end(call_id, question, answer, **end)
         return call_id
 
-    def begin(self, question: str = "hi") -> bytes:
+    def begin(self, question: str = "hi", target: str = "/v1/chat/completions") -> bytes:
         now_us = wall_us()
         call_id = IDS.next(now_us)
         begin = Begin(
@@ -44,7 +44,7 @@ class Relay:
             started_at_us=now_us,
             accepted_us=monotonic_us(),
             method="POST",
-            target="/v1/chat/completions",
+            target=target,
             endpoint="/v1/chat/completions",
             upstream="openai",
             base="https://api.openai.com",

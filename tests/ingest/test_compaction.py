@@ -24,7 +24,7 @@ class Reading:
 
     def __init__(self, directory: Path) -> None:
         self.reader = JournalReader(directory)
-        self.assembler = Assembler(Budget(0), low_seq=1, stored=set())
+        self.assembler = Assembler(Budget(0), stored=set())
         self.ended: dict[bytes, Exchange] = {}
 
     def read(self) -> None:

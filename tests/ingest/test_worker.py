@@ -145,6 +145,26 @@ async def test_a_second_life_reads_again_and_stores_nothing_twice(tmp_path: Path
     await relay.close()
 
 
+async def test_a_life_that_read_again_only_a_part_skips_nothing_in_the_next_one(tmp_path: Path) -> None:
+    """What an earlier life has read is not what this one has: the position must not run ahead of its own reading."""
+    relay = Relay(tmp_path)
+    for _ in range(120):  # 12 MB, read in steps that end inside one of these long beginnings: no call is open then
+        call_id = relay.begin(target=f"/v1/chat/completions?{'x' * 100_000}")
+        relay.answer(call_id)
+        relay.end(call_id)
+    slowly, at_once = Config(ingest=Ingest(batch_calls=1)), Config(ingest=Ingest(batch_ms=10_000))
+    async with working(tmp_path, slowly) as (worker, _, _vitals):
+        for _ in range(6):
+            await worker.step()
+    async with working(tmp_path, at_once) as (worker, store, _):
+        await worker.step()
+        assert len(await rows(store)) < 120
+    async with working(tmp_path, at_once) as (worker, store, _):
+        await until_idle(worker)
+        assert len(await rows(store)) == 120
+    await relay.close()
+
+
 async def test_segments_are_deleted_behind_a_commit_and_one_slow_call_does_not_pin_them(tmp_path: Path) -> None:
     relay = Relay(tmp_path, segment_bytes=2 << 20)
     slow = relay.begin("slow")
