@@ -13,7 +13,6 @@
     │   ├── UpstreamTimeout        a limit of ours ran out while waiting
     │   └── UpstreamCut            the answer ended before it was complete
     └── OurError                   ours, or the machine's
-        ├── JournalError           the journal cannot be written
         ├── StoreError             the store cannot be used (locked, newer schema, network disk)
         └── Busy                   another llmtap owns the data directory or the port
 """
@@ -80,10 +79,6 @@ class UpstreamCut(UpstreamError):
 
 class OurError(LlmtapError):
     """llmtap's fault, or the machine's."""
-
-
-class JournalError(OurError):
-    """The journal cannot be written (disk full, read-only, over its cap)."""
 
 
 class StoreError(OurError):

@@ -13,8 +13,7 @@ from .frame import Kind
 Record = Begin | Part | Head | End
 _PART = struct.Struct("<16sBxHQ")
 _MARK = struct.Struct("<QQ")
-MAX_MARKS = 256  #: per part; neighbours are coalesced beyond it
-MAX_PART_BYTES = 1 << 20
+MAX_MARKS = 256  #: per part; a capture flushes before it has more
 
 _encoder = msgspec.msgpack.Encoder()
 

@@ -8,7 +8,6 @@ not ``Host``, not a header.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from msgspec import Struct
@@ -136,8 +135,3 @@ def _split_project(path: str) -> tuple[str, str]:
             "A project name is 1 to 64 letters, digits and ._~-, as in /p/my-app/v1/chat/completions.",
         )
     return match[2] or "/", match[1]
-
-
-def describe(rows: Iterable[Route]) -> list[tuple[str, str, str]]:
-    """(prefix, upstream, base) for banners and documents, root first."""
-    return sorted((row.prefix or "/", row.upstream, row.base) for row in rows)
