@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +24,21 @@ from msgspec import NODEFAULT
 from .addresses import parse_address, parse_base, parse_network, parse_prefix
 from .errors import ConfigError
 from .settings import (
+    LISTS,
     SECTIONS,
     Config,
     Console,
     Data,
+    Exclude,
     Fingerprint,
+    Identity,
     Ingest,
     Journal,
     Limits,
     Log,
+    Price,
     Relay,
+    Retrieval,
     Section,
     Setting,
     Upstream,
@@ -46,12 +52,16 @@ __all__ = [
     "Config",
     "Console",
     "Data",
+    "Exclude",
     "Fingerprint",
+    "Identity",
     "Ingest",
     "Journal",
     "Limits",
     "Log",
+    "Price",
     "Relay",
+    "Retrieval",
     "Section",
     "Setting",
     "Upstream",
@@ -74,6 +84,10 @@ KEPT_AS_FINGERPRINTS = {
 }
 
 
+_DOLLARS = ("input", "output", "cached", "cache_write", "cache_write_1h", "input_audio", "output_audio", "request")
+_HIGHEST_PRICE = 1_000_000  #: US dollars for a million tokens: beyond it is a slip
+
+
 def load(
     path: Path | None = None,
     environment: Mapping[str, str] | None = None,
@@ -86,13 +100,12 @@ def load(
     Raises ``ConfigError`` with a sentence that names the setting and its source.
     """
     env = os.environ if environment is None else environment
-    values, upstreams = from_file(path, env)
+    values, lists = from_file(path, env)
     values |= from_environment(env)
     values |= {key: Given(value, "command line") for key, value in (flags or {}).items() if value is not None}
-    config = Config(
-        **{name: section(**_fitted(name, section, values)) for name, section in SECTIONS.items()},  # type: ignore[arg-type]
-        upstreams=tuple(_upstream(place, row) for place, row in enumerate(upstreams, 1)),
-    )
+    sections = {name: section(**_fitted(name, section, values)) for name, section in SECTIONS.items()}
+    tables = {name: tuple(_row(name, place, row) for place, row in enumerate(rows, 1)) for name, rows in lists.items()}
+    config = Config(**sections, **tables)  # type: ignore[arg-type]
     _check(config, lambda section, name: _label(section, name, values))
     return msgspec.structs.replace(config, data=Data(dir=str(_data_dir(config, env))))
 
@@ -134,12 +147,12 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 80 else f"{text[:79]}…"
 
 
-def _upstream(place: int, values: Values) -> Upstream:
-    section = f"upstreams[{place}]"
-    for row in settings_of(section, Upstream):
-        if row.default is NODEFAULT and (section, row.name) not in values:
-            raise ConfigError(f"{section} has no {row.name}: each [[upstreams]] needs a name and a base")
-    return Upstream(**_fitted(section, Upstream, values))
+def _row(name: str, place: int, values: Values) -> Section:
+    section = f"{name}[{place}]"
+    required = [row.name for row in settings_of(section, LISTS[name]) if row.default is NODEFAULT]
+    for missing in (each for each in required if (section, each) not in values):
+        raise ConfigError(f"{section} has no {missing}: each [[{name}]] needs a {' and a '.join(required)}")
+    return LISTS[name](**_fitted(section, LISTS[name], values))
 
 
 # --- values against each other ------------------------------------------------------------------
@@ -159,6 +172,9 @@ def _check(config: Config, label: _Label) -> None:
     if config.relay.upstream:
         parse_base(config.relay.upstream, label("relay", "upstream"))
     _check_upstreams(config.upstreams)
+    _check_exclude(config.exclude)
+    _check_prices(config.prices)
+    _check_retrieval(config.retrieval, label)
 
 
 def _check_ports(config: Config, label: _Label) -> None:
@@ -204,3 +220,37 @@ def _check_upstreams(upstreams: tuple[Upstream, ...]) -> None:
             if key in seen:
                 raise ConfigError(f"{label}: the {key} stands twice, see also upstreams.{seen[key]}; change one")
             seen[key] = upstream.name
+
+
+def _check_exclude(rules: tuple[Exclude, ...]) -> None:
+    for place, rule in enumerate(rules, 1):
+        label = f"exclude[{place}] ({rule.name})"
+        if not (rule.path or rule.header or rule.key or rule.user_agent):
+            raise ConfigError(f"{label} has no pattern: give it a path, a header, a key or a user_agent")
+        if rule.header and not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+:.*", rule.header):
+            raise ConfigError(f"{label}: header must be written as name: pattern, e.g. x-debug: *")
+
+
+def _check_prices(prices: tuple[Price, ...]) -> None:
+    for place, price in enumerate(prices, 1):
+        label = f"prices[{place}] ({price.model})"
+        if price.input is None and price.output is None and price.request is None:
+            raise ConfigError(f"{label} has no price: give it input, output or request, in US dollars; 0 is free")
+        for name in _DOLLARS:
+            dollars = getattr(price, name)
+            if dollars is not None and not 0 <= dollars <= _HIGHEST_PRICE:
+                raise ConfigError(f"{label}: {name} must be US dollars from 0 to {_HIGHEST_PRICE:,}, not {dollars}")
+        try:
+            if price.since:
+                date.fromisoformat(price.since)
+        except ValueError:
+            raise ConfigError(f"{label}: since must be a date such as 2026-01-31, not {_shown(price.since)}") from None
+
+
+def _check_retrieval(retrieval: Retrieval, label: _Label) -> None:
+    for tag in retrieval.tags:
+        if not re.fullmatch(r"[A-Za-z_][\w.-]{0,63}", tag):
+            raise ConfigError(f"{label('retrieval', 'tags')}: {tag!r} is not the name of a tag; write document")
+    for path in retrieval.paths:
+        if not path.startswith("$"):
+            raise ConfigError(f"{label('retrieval', 'paths')}: {path!r} is not a JSONPath; it begins with $")

@@ -28,6 +28,8 @@ class Header(Struct, frozen=True, array_like=True):
     hidden: bool = False
 
 
+DEFAULT_PROJECT = "default"
+
 # --- journal records -----------------------------------------------------------------------
 
 
@@ -59,12 +61,14 @@ class Begin(Struct, frozen=True, array_like=True, kw_only=True):
     target: str  #: as the client sent it, secrets in it replaced by fingerprints
     http_version: str = "1.1"
     client: str = ""  #: ``host:port`` of the peer
-    project: str = "default"
+    project: str = DEFAULT_PROJECT
     upstream: str = ""  #: name of the route's upstream
     base: str = ""  #: its URL
     endpoint: str = ""  #: path at the upstream, without query
     headers: tuple[Header, ...] = ()
     no_log: bool = False  #: the caller asked that no content be kept
+    omit_request: bool = False  #: …none of the request
+    omit_response: bool = False  #: …none of the answer
 
 
 class Head(Struct, frozen=True, array_like=True, kw_only=True):
@@ -77,6 +81,7 @@ class Head(Struct, frozen=True, array_like=True, kw_only=True):
     http_version: str = "1.1"
     headers: tuple[Header, ...] = ()
     ours: bool = False  #: made by llmtap, not by the upstream
+    usage_injected: bool = False  #: llmtap asked for the stream's usage; the client did not see that chunk
 
 
 class Part(Struct, frozen=True, kw_only=True):
@@ -106,6 +111,15 @@ class End(Struct, frozen=True, array_like=True, kw_only=True):
     lost_parts: int = 0  #: parts that could not be journaled: bodies have holes
 
 
+class Job(Struct, frozen=True, array_like=True, kw_only=True):
+    """Work that a command asks the store's writer to do."""
+
+    id: bytes  #: UUIDv7
+    kind: str  #: one of ``ingest.jobs.KINDS``
+    asked_at_us: int
+    request: dict[str, Any] = field(default_factory=dict)
+
+
 # --- one call, reassembled ------------------------------------------------------------------
 
 
@@ -127,7 +141,7 @@ class Exchange(Struct, frozen=True, kw_only=True):
 class ContentPart(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A piece of a message."""
 
-    type: str  #: text image audio file refusal reasoning tool_call tool_result other
+    type: str  #: text image audio video file refusal reasoning tool_call tool_result document other
     text: str | None = None
     media_type: str | None = None
     size: int | None = None  #: bytes of inline media, decoded
@@ -135,6 +149,8 @@ class ContentPart(Struct, frozen=True, kw_only=True, omit_defaults=True):
     name: str | None = None  #: file or tool name
     tool_call_id: str | None = None
     arguments: str | None = None  #: of a tool call, as sent
+    server: bool | None = None  #: True for a tool call, and its result, that the provider itself ran
+    failed: bool | None = None  #: of a tool result: whether it says that it is an error
 
 
 class Message(Struct, frozen=True, kw_only=True):
@@ -150,6 +166,7 @@ class ToolCall(Struct, frozen=True, kw_only=True):
     id: str | None
     name: str | None
     arguments: str  #: the string as sent, valid JSON or not
+    server: bool = False  #: run by the provider itself: its result is in the same answer, or never seen
 
 
 class Tool(Struct, frozen=True, kw_only=True):
@@ -160,8 +177,23 @@ class Tool(Struct, frozen=True, kw_only=True):
     parameters: Any = None  #: JSON schema, or what a custom tool has in its place
 
 
+class Document(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A piece of retrieved context: what a retriever, a search or the application put before the model."""
+
+    source: str  #: where it was recognised: documents search_results file_search citation web_search path tag
+    id: str | None = None
+    title: str | None = None
+    url: str | None = None
+    text: str | None = None
+    score: float | None = None
+
+
 class Usage(Struct, frozen=True, kw_only=True):
-    """Tokens in the OpenTelemetry GenAI sense: input includes cached, output includes reasoning."""
+    """Tokens in the OpenTelemetry GenAI sense: input includes cached, output includes reasoning.
+
+    Each ``cache_write_1h_tokens`` is one of ``cache_write_tokens``; audio and image tokens are parts of
+    their side. ``requests`` counts what is paid per use: ``{"web_search": 2}``.
+    """
 
     input_tokens: int | None = None
     output_tokens: int | None = None
@@ -170,6 +202,10 @@ class Usage(Struct, frozen=True, kw_only=True):
     reasoning_tokens: int | None = None
     input_audio_tokens: int | None = None
     output_audio_tokens: int | None = None
+    cache_write_1h_tokens: int | None = None
+    input_image_tokens: int | None = None
+    output_image_tokens: int | None = None
+    requests: dict[str, int] = field(default_factory=dict)
 
 
 class Choice(Struct, frozen=True, kw_only=True):
@@ -199,13 +235,49 @@ class Parsed(Struct, frozen=True, kw_only=True):
     response_id: str | None = None
     service_tier: str | None = None
     system_fingerprint: str | None = None
-    user: str | None = None
-    metadata: dict[str, str] = field(default_factory=dict)
+    identity: dict[str, str] = field(default_factory=dict)  #: body fields that say who asks, see dialects/identity.py
+    reasoning: str | None = None  #: text of the first choice's reasoning
+    refusal: str | None = None  #: what the model said in place of an answer
+    content_filter: str | None = None  #: what a filter found: ``output: violence``; of both sides, by ``, ``
+    documents: tuple[Document, ...] = ()  #: retrieved context, of the request and of the answer
+    results: int | None = None  #: embeddings, verdicts, ranked documents or models in the answer
+    background: bool = False  #: the answer comes later, by another call that retrieves it
+    retrieved: bool = False  #: the answer is that of an earlier call, fetched again: its usage is that call's
+    upstream_us: int | None = None  #: how long the upstream itself says it took
+    cost_nano_usd: int | None = None  #: what the upstream itself says it charges
+    speed: str | None = None  #: price modifier: Anthropic's ``fast``
+    region: str | None = None  #: price modifier: where inference ran, such as ``us``
     error_type: str | None = None
     error_message: str | None = None
     terminal: bool | None = False  #: the answer says of itself that it is whole; None: its format cannot say
     first_content_offset: int | None = None  #: offset in the body as sent, just after the first content token's event
     notes: tuple[str, ...] = ()  #: what could not be understood
+
+
+# --- tools as spans --------------------------------------------------------------------------
+
+
+class ToolSpan(Struct, frozen=True, kw_only=True):
+    """A tool call, from the answer that asked for it to the request that brought its result."""
+
+    place: int  #: in its answer
+    id: str | None
+    name: str | None
+    arguments_bytes: int
+    digest: int  #: 64 bits of id, name and arguments: the next request repeats them
+    server: bool = False
+    result_call: str | None = None  #: id of the call whose request brought the result
+    result_bytes: int | None = None
+    duration_us: int | None = None  #: from the end of the answer to the accept of that request
+    failed: bool | None = None
+
+
+class ToolResult(Struct, frozen=True, kw_only=True):
+    """What came back for a tool call, found in a request; ``digest`` names the span."""
+
+    digest: int
+    bytes: int
+    failed: bool | None = None
 
 
 # --- the row ---------------------------------------------------------------------------------
@@ -229,7 +301,7 @@ class Call(Struct, frozen=True, kw_only=True):
     id: str  #: UUIDv7, canonical text
     started_at_us: int
     updated_at_us: int = 0  #: wall time of the write that brought this version; the store sets it
-    project: str = "default"
+    project: str = DEFAULT_PROJECT
     upstream: str | None = None
     dialect: str | None = None
     endpoint: str | None = None
@@ -257,7 +329,7 @@ class Call(Struct, frozen=True, kw_only=True):
     session: str | None = None
     conversation: str | None = None
     key: str | None = None  #: fingerprint of the provider key
-    client: str | None = None
+    client: str | None = None  #: User-Agent
     metadata: dict[str, str] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
     request_id: str | None = None
@@ -267,6 +339,34 @@ class Call(Struct, frozen=True, kw_only=True):
     preview_input: str | None = None  #: first words of the last user message, one line
     preview_output: str | None = None  #: first words of the answer, one line
     notes: tuple[str, ...] = ()
+    trace: str | None = None  #: id of the trace that the client named
+    parent: str | None = None  #: id of the span that the call was made in
+    prompt: str | None = None  #: id or name of the prompt template that the client named
+    prompt_version: str | None = None
+    agent: str | None = None
+    program: str | None = None  #: of the client, when it runs on this machine
+    cwd: str | None = None  #: its working directory
+    branch: str | None = None  #: git branch checked out there
+    excluded: str | None = None  #: why the call is out of lists and sums; None for one that counts
+    retry: int | None = None  #: how many times the client had tried before, as it says
+    retry_of: str | None = None  #: id of the call that this one repeats
+    service_tier: str | None = None
+    system_fingerprint: str | None = None
+    filtered: str | None = None  #: ``refusal``, or ``content_filter`` and what it found
+    documents: int | None = None  #: pieces of retrieved context
+    upstream_us: int | None = None  #: the upstream's own processing time, as it says
+    chunks: int | None = None  #: reads that brought the answer
+    longest_gap_us: int | None = None  #: between two of them, from the first token on
+    tokens_per_s: float | None = None  #: output tokens over the time from the first token to the end
+    limit_requests: int | None = None  #: quotas, as the upstream says in headers
+    remaining_requests: int | None = None
+    reset_requests_us: int | None = None  #: from the answer on
+    limit_tokens: int | None = None
+    remaining_tokens: int | None = None
+    reset_tokens_us: int | None = None
+    retry_after_us: int | None = None
+    request_digest: int | None = None  #: 64 bits of a keyless hash of the request's body
+    background: bool | None = None
     rev: int = 0  #: grows with each insert and update; the store sets it
 
 

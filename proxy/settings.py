@@ -11,6 +11,7 @@ import os
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from types import UnionType
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -56,6 +57,13 @@ class Relay(Section, frozen=True):
         tuple[str, ...],
         Meta(description="Headers recorded in clear besides the built-in list; all others are kept as fingerprints."),
     ] = ()
+    gateway_headers: Annotated[
+        Literal["auto", "consume", "pass"],
+        Meta(
+            description="Headers made for other gateways (Helicone-*, x-portkey-*, …): auto keeps them from built-in "
+            "upstreams and passes them on to your own."
+        ),
+    ] = "auto"
     use_env_proxy: Annotated[
         bool, Meta(description="Reach upstreams through HTTPS_PROXY, HTTP_PROXY and NO_PROXY.")
     ] = False
@@ -162,6 +170,28 @@ class Ingest(Section, frozen=True):
     ] = 30
 
 
+class Identity(Section, frozen=True):
+    """Who asks, beyond what headers say."""
+
+    programs: Annotated[
+        bool,
+        Meta(description="Of clients on this machine, note the program, its working directory and its git branch."),
+    ] = True
+
+
+class Retrieval(Section, frozen=True):
+    """Retrieved context (RAG) in requests that carry it in a form of their own."""
+
+    paths: Annotated[
+        tuple[str, ...],
+        Meta(description="JSONPaths in the request's body whose values are documents, such as $.extra.chunks[*]."),
+    ] = ()
+    tags: Annotated[
+        tuple[str, ...],
+        Meta(description="Tags in prompts around each document: document for <document>…</document>."),
+    ] = ()
+
+
 class Console(Section, frozen=True):
     """The port that people look at."""
 
@@ -195,6 +225,53 @@ class Upstream(Section, frozen=True):
     name: Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+$", description="Shown in rows.")]
     base: Annotated[str, Meta(description="URL of the API, without a trailing /v1.")]
     prefix: Annotated[str, Meta(description="Path prefix that selects it; default is /<name>.")] = ""
+    inject_usage: Annotated[
+        bool,
+        Meta(
+            description="Ask for usage in streams of chat and text completions when the client did not; the extra "
+            "chunk is taken out again."
+        ),
+    ] = False
+
+
+class Exclude(Section, frozen=True):
+    """A rule: calls that fit all of its patterns are kept, but flagged, and out of lists and sums.
+
+    Patterns are as in file names: ``*`` is any text, ``?`` any character; case does not count.
+    """
+
+    name: Annotated[str, Meta(min_length=1, max_length=64, description="Why: shown in rows.")]
+    path: Annotated[str, Meta(description="Pattern for the request's path.")] = ""
+    header: Annotated[str, Meta(description="Name: pattern, for a request header that is recorded in clear.")] = ""
+    key: Annotated[str, Meta(description="Pattern for the fingerprint of the provider key (fp:…).")] = ""
+    user_agent: Annotated[str, Meta(description="Pattern for the User-Agent.")] = ""
+
+
+class Price(Section, frozen=True):
+    """A price of your own, in US dollars; it wins over the price table, the last row that fits over earlier ones."""
+
+    model: Annotated[str, Meta(min_length=1, description="Name of the served model, or a pattern such as gpt-5*.")]
+    upstream: Annotated[str, Meta(description="Only for this upstream; empty means all.")] = ""
+    tier: Annotated[
+        str, Meta(description="Only for this service tier, such as batch, flex or priority; empty means all.")
+    ] = ""
+    since: Annotated[str, Meta(description="In force from this date on (UTC), as 2026-01-31; empty means always.")] = ""
+    input: Annotated[float | None, Meta(description="For a million input tokens.")] = None
+    output: Annotated[float | None, Meta(description="For a million output tokens.")] = None
+    cached: Annotated[
+        float | None, Meta(description="For a million input tokens read from the cache; else as input.")
+    ] = None
+    cache_write: Annotated[
+        float | None, Meta(description="For a million tokens written to the cache; else as input.")
+    ] = None
+    cache_write_1h: Annotated[
+        float | None, Meta(description="For those written to be kept an hour; else as cache_write.")
+    ] = None
+    input_audio: Annotated[float | None, Meta(description="For a million tokens of sound sent; else as input.")] = None
+    output_audio: Annotated[
+        float | None, Meta(description="For a million tokens of sound answered; else as output.")
+    ] = None
+    request: Annotated[float | None, Meta(description="For each call.")] = None
 
 
 class Config(Section, frozen=True):
@@ -205,10 +282,14 @@ class Config(Section, frozen=True):
     limits: Limits = Limits()
     journal: Journal = Journal()
     ingest: Ingest = Ingest()
+    identity: Identity = Identity()
+    retrieval: Retrieval = Retrieval()
     console: Console = Console()
     fingerprint: Fingerprint = Fingerprint()
     log: Log = Log()
     upstreams: tuple[Upstream, ...] = ()
+    exclude: tuple[Exclude, ...] = ()
+    prices: tuple[Price, ...] = ()
 
     @property
     def data_dir(self) -> Path:
@@ -222,10 +303,15 @@ SECTIONS: dict[str, type[Section]] = {
     "limits": Limits,
     "journal": Journal,
     "ingest": Ingest,
+    "identity": Identity,
+    "retrieval": Retrieval,
     "console": Console,
     "fingerprint": Fingerprint,
     "log": Log,
 }
+
+#: Lists of tables, written as ``[[upstreams]]``, and what each row must have.
+LISTS: dict[str, type[Section]] = {"upstreams": Upstream, "exclude": Exclude, "prices": Price}
 
 
 class Setting(Struct, frozen=True):
@@ -249,8 +335,9 @@ class Setting(Struct, frozen=True):
 
     @property
     def kind(self) -> Any:
-        """The type without its limits."""
-        return get_args(self.hint)[0]
+        """The type without its limits, and without None."""
+        kind = get_args(self.hint)[0]
+        return get_args(kind)[0] if isinstance(kind, UnionType) else kind
 
     @property
     def expects(self) -> str:

@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_origin
 
-from msgspec import Struct
+from msgspec import NODEFAULT, Struct
 
 from .errors import ConfigError
-from .settings import SECTIONS, Setting, Upstream, settings, settings_of, xdg_home
+from .settings import LISTS, SECTIONS, Setting, settings, settings_of, xdg_home
 
 SHORT_NAMES = {"LLMTAP_TOKEN": ("console", "token")}  #: environment names that break the rule, for brevity
 NOT_SETTINGS = {"LLMTAP_CONFIG"}  #: LLMTAP_* names that are read elsewhere
@@ -32,6 +32,7 @@ class Given(Struct, frozen=True):
 
 
 Values = dict[tuple[str, str], Given]  #: by (section, name)
+Lists = dict[str, list[Values]]  #: by name of the list: ``[[upstreams]]`` and the like, row by row
 
 
 def default_config_file(env: Mapping[str, str]) -> Path:
@@ -52,8 +53,8 @@ def expand(text: str, label: str) -> Path:
 # --- the file ---------------------------------------------------------------------------------
 
 
-def from_file(path: Path | None, env: Mapping[str, str]) -> tuple[Values, list[Values]]:
-    """The settings of a TOML file, and its ``[[upstreams]]`` one by one; nothing when no default file is there."""
+def from_file(path: Path | None, env: Mapping[str, str]) -> tuple[Values, Lists]:
+    """The settings of a TOML file, and its lists of tables; nothing when no default file is there."""
     must_exist = path is not None or bool(env.get("LLMTAP_CONFIG"))
     path = path or default_config_file(env)
     try:
@@ -62,14 +63,14 @@ def from_file(path: Path | None, env: Mapping[str, str]) -> tuple[Values, list[V
     except FileNotFoundError:
         if must_exist:
             raise ConfigError(f"{path}: no such file; name another with --config or LLMTAP_CONFIG") from None
-        return {}, []
+        return {}, {}
     except OSError as error:
         raise ConfigError(f"{path} cannot be read ({error.strerror}); --config takes a TOML file") from None
     tables = _parse(path, raw)
-    upstreams = list(_upstreams(tables.pop("upstreams", []), str(path)))
+    lists = {name: list(_rows(name, tables.pop(name, []), str(path))) for name in LISTS}
     values = {key: Given(value, str(path)) for key, value in _known_settings(tables, str(path))}
     _refuse_exposed_secrets(path, mode, values)
-    return values, upstreams
+    return values, lists
 
 
 def _parse(path: Path, raw: bytes) -> dict[str, Any]:
@@ -97,20 +98,21 @@ _TOML_HINTS = {
 def _known_settings(tables: dict[str, Any], source: str) -> Iterator[tuple[tuple[str, str], Any]]:
     for section, table in tables.items():
         if section not in SECTIONS:
-            raise ConfigError(f"{source}: unknown section [{section}]{_nearest(section, [*SECTIONS, 'upstreams'])}")
+            raise ConfigError(f"{source}: unknown section [{section}]{_nearest(section, [*SECTIONS, *LISTS])}")
         if not isinstance(table, dict):
             raise ConfigError(f"{source}: {section} must be a section: write [{section}]")
         _refuse_unknown(table, settings_of(section, SECTIONS[section]), source)
         yield from (((section, name), value) for name, value in table.items())
 
 
-def _upstreams(rows: Any, source: str) -> Iterator[Values]:
+def _rows(name: str, rows: Any, source: str) -> Iterator[Values]:
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise ConfigError(f"{source}: write upstreams as [[upstreams]], each with a name and a base")
+        required = " and a ".join(row.name for row in settings_of(name, LISTS[name]) if row.default is NODEFAULT)
+        raise ConfigError(f"{source}: write {name} as [[{name}]], each with a {required}")
     for place, row in enumerate(rows, 1):
-        section = f"upstreams[{place}]"
-        _refuse_unknown(row, settings_of(section, Upstream), source)
-        yield {(section, name): Given(value, source) for name, value in row.items()}
+        section = f"{name}[{place}]"
+        _refuse_unknown(row, settings_of(section, LISTS[name]), source)
+        yield {(section, key): Given(value, source) for key, value in row.items()}
 
 
 def _refuse_unknown(table: dict[str, Any], known: tuple[Setting, ...], source: str) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from proxy.relay.routes import BUILT_IN
-from proxy.settings import SECTIONS, Section, Setting, Upstream, settings_of
+from proxy.settings import LISTS, SECTIONS, Section, Setting, settings_of
 
 EXAMPLE = Path(__file__).resolve().parent.parent / "config.example.toml"
 
@@ -27,7 +27,7 @@ token is also LLMTAP_TOKEN. A file that holds a secret must be readable by its o
 Written by make config-example.
 """
 
-UPSTREAMS = """\
+LISTS_TEXT = """\
 Upstreams: a prefix selects one, and is replaced by its base; the rest of the target travels as
 sent. Built in:
 
@@ -37,15 +37,48 @@ A request to / that carries anthropic-version goes to anthropic. [[upstreams]] a
 replaces the one of the same name or prefix:
 
 [[upstreams]]
-{fields}
+{upstreams}
+
+# Calls that fit all patterns of a rule are kept, but out of lists and sums; * is any text.
+
+[[exclude]]
+{exclude}
+
+# Prices of your own, in US dollars; they win over the price table, the last that fits over earlier ones.
+
+[[prices]]
+{prices}
 """
 
-EXAMPLES = {"name": "local", "base": "http://127.0.0.1:8000", "prefix": "/local"}
+EXAMPLES: dict[str, dict[str, Any]] = {
+    "upstreams": {"name": "local", "base": "http://127.0.0.1:8000", "prefix": "/local", "inject_usage": False},
+    "exclude": {
+        "name": "smoke test",
+        "path": "/v1/chat/*",
+        "header": "x-debug: *",
+        "key": "fp:0123456789abcdef",
+        "user_agent": "smoke-test/*",
+    },
+    "prices": {
+        "model": "my-model*",
+        "upstream": "local",
+        "tier": "batch",
+        "since": "2026-01-31",
+        "input": 0.25,
+        "output": 2.0,
+        "cached": 0.025,
+        "cache_write": 0.25,
+        "cache_write_1h": 0.5,
+        "input_audio": 1.0,
+        "output_audio": 4.0,
+        "request": 0.0,
+    },
+}
 
 
 def example() -> str:
     """The whole file."""
-    return "\n".join([_comment(HEAD), *(_section(*row) for row in SECTIONS.items()), _comment(_upstreams())])
+    return "\n".join([_comment(HEAD), *(_section(*row) for row in SECTIONS.items()), _comment(_lists())])
 
 
 def _section(name: str, section: type[Section]) -> str:
@@ -58,11 +91,17 @@ def _setting(row: Setting) -> str:
     return f"{_comment(textwrap.fill(row.help + note, 96))}{row.name} = {_toml(row.default)}\n"
 
 
-def _upstreams() -> str:
+def _lists() -> str:
     built_in = "\n".join(f"  {prefix:<14}{base}" for _, prefix, base in BUILT_IN)
-    rows = settings_of("upstreams", Upstream)
-    fields = "\n".join(f"{row.name} = {_toml(EXAMPLES[row.name])}  # {row.help}" for row in rows)
-    return UPSTREAMS.format(built_in=built_in, fields=fields)
+    return LISTS_TEXT.format(built_in=built_in, **{name: _fields(name) for name in LISTS})
+
+
+def _fields(name: str) -> str:
+    """The settings of one list, each with an example."""
+    rows = settings_of(name, LISTS[name])
+    return "\n".join(
+        f"{_comment(textwrap.fill(row.help, 92))}{row.name} = {_toml(EXAMPLES[name][row.name])}" for row in rows
+    )
 
 
 def _comment(text: str) -> str:

@@ -71,12 +71,14 @@ def test_every_setting_is_explained_in_one_sentence() -> None:
         assert row.help.count(". ") == 0
 
 
-def test_the_upstream_in_the_example_works_when_its_comment_signs_are_taken_away(tmp_path: Path) -> None:
+def test_the_lists_in_the_example_work_when_its_comment_signs_are_taken_away(tmp_path: Path) -> None:
     commented = text_of(EXAMPLE)
     commented = commented[commented.index("# [[upstreams]]") :]
     (tmp_path / "c.toml").write_text(re.sub(r"^# ?", "", commented, flags=re.MULTILINE))
-    (upstream,) = load(tmp_path / "c.toml", NOWHERE).upstreams
-    assert (upstream.name, upstream.prefix) == ("local", "/local")
+    config = load(tmp_path / "c.toml", NOWHERE)
+    assert [(upstream.name, upstream.prefix) for upstream in config.upstreams] == [("local", "/local")]
+    assert [rule.name for rule in config.exclude] == ["smoke test"]
+    assert [(price.model, price.input) for price in config.prices] == [("my-model*", 0.25)]
 
 
 def test_the_example_lists_the_built_in_routes() -> None:

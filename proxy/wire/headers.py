@@ -16,6 +16,7 @@ from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
 from ..records import Header
+from .identity import URLS, is_clear
 
 RawHeaders = Iterable[tuple[bytes, bytes]]
 
@@ -40,17 +41,15 @@ RECORDED = frozenset({
     b"anthropic-version", b"apim-request-id", b"azureml-model-session", b"cache-control", b"cf-ray",
     b"content-disposition", b"content-encoding", b"content-language", b"content-length", b"content-type", b"date",
     b"host", b"openai-beta", b"openai-model", b"openai-organization", b"openai-processing-ms", b"openai-project",
-    b"openai-version", b"request-id", b"retry-after", b"retry-after-ms", b"server", b"traceparent", b"tracestate",
-    b"transfer-encoding", b"user-agent", b"vary", b"via", b"x-client-request-id", b"x-envoy-upstream-service-time",
-    b"x-groq-region", b"x-litellm-call-id", b"x-litellm-model-id", b"x-litellm-response-cost",
-    b"x-litellm-session-id", b"x-litellm-trace-id", b"x-ms-client-request-id", b"x-ms-region", b"x-request-id",
-    b"x-llmtap-call-id", b"x-llmtap-no-log", b"x-session-id", b"x-should-retry", b"x-stainless-arch",
+    b"openai-version", b"request-id", b"retry-after", b"retry-after-ms", b"server", b"transfer-encoding", b"user-agent", b"vary", b"via", b"x-client-request-id", b"x-envoy-upstream-service-time",
+    b"x-groq-region", b"x-ms-client-request-id", b"x-ms-region", b"x-request-id",
+    b"x-ms-retry-after-ms", b"x-should-retry", b"x-stainless-arch",
     b"x-stainless-async", b"x-stainless-custom-poll-interval", b"x-stainless-helper-method", b"x-stainless-lang",
     b"x-stainless-os", b"x-stainless-package-version", b"x-stainless-poll-helper", b"x-stainless-read-timeout",
     b"x-stainless-retry-count", b"x-stainless-runtime", b"x-stainless-runtime-version", b"x-stainless-timeout",
     b"x-title",
 })  # fmt: skip
-RECORDED_PREFIXES = (b"x-ratelimit-", b"anthropic-ratelimit-", b"x-llmtap-meta-")
+RECORDED_PREFIXES = (b"x-ratelimit-", b"anthropic-ratelimit-")
 _PASSED_ON = b"llm_provider-"  #: LiteLLM's prefix of a provider's own headers; what follows it decides
 
 _CREDENTIAL = re.compile(rb"^(?i:(bearer|basic|token|digest)) +(.+)$", re.DOTALL)
@@ -144,13 +143,16 @@ class Recorder:
         return text if len(text) <= _MOST_TARGET_CHARACTERS else text[:_MOST_TARGET_CHARACTERS] + "…"
 
     def _line(self, name: bytes, value: bytes, room: int) -> Header:
-        if self._is_clear(name.lower()) and len(name) + len(value) <= room:
+        lower = name.lower()
+        if lower in URLS:
+            value = self.target(value).encode()
+        if self._is_clear(lower) and len(name) + len(value) <= room:
             return Header(name, value)
         hidden = self._fingerprints.of_header(value)
         return Header(name, hidden, True) if len(name) + len(hidden) <= room else Header(_CUT_NAME, b"", True)
 
     def _is_clear(self, name: bytes) -> bool:
-        return name.removeprefix(_PASSED_ON) in self._clear or name.startswith(RECORDED_PREFIXES)
+        return name.removeprefix(_PASSED_ON) in self._clear or name.startswith(RECORDED_PREFIXES) or is_clear(name)
 
     def _parameter(self, item: bytes) -> bytes:
         """From the first secret on, all is one secret: where its value ends is the upstream's to say."""
