@@ -18,6 +18,7 @@ class Bodies(Struct, frozen=True, kw_only=True):
     """The decoded halves of an exchange, and the headers a dialect may need (lower-case names)."""
 
     path: str  #: at the upstream, without query
+    method: str = "POST"
     request: bytes
     response: bytes
     request_headers: Mapping[str, str] = {}
@@ -39,3 +40,15 @@ class Dialect(Protocol):
 def is_event_stream(headers: Mapping[str, str]) -> bool:
     """Whether an answer is server-sent events, by its Content-Type."""
     return headers.get("content-type", "").split(";")[0].strip().lower() == "text/event-stream"
+
+
+def looks_like_events(bodies: Bodies) -> bool:
+    """Whether the answer is server-sent events, by Content-Type or by looks.
+
+    An error object in place of events is none, and some servers forget the header.
+    """
+    start = bodies.response[:64].lstrip(b"\xef\xbb\xbf\r\n\t ")
+    return start.startswith(_EVENT_STARTS) or (is_event_stream(bodies.response_headers) and start[:1] not in b"{[<")
+
+
+_EVENT_STARTS = (b"data:", b"event:", b"id:", b"retry:", b":")

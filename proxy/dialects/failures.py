@@ -51,6 +51,13 @@ def failure_of(error: Any, label: str = "error") -> Failure:
     return Failure(_label(fields) or label, _message(fields.get("message") or error))
 
 
+def page(body: bytes) -> Failure | None:
+    """A page for people in place of an answer, though its status says that all is well."""
+    if not body[:64].lstrip().startswith(b"<"):
+        return None
+    return Failure("invalid_response", excerpt(body))
+
+
 def _error_in(value: Any) -> Any:
     """``{"error": …}``, also when that stands in a list, or ``{"object": "error", …}`` itself."""
     if isinstance(value, list) and value:

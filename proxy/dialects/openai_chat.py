@@ -1,24 +1,26 @@
 """Chat completions, as OpenAI defined them and as Azure, OpenRouter, Groq, vLLM and others vary them.
 
 Reads a request, and an answer that came whole or as events. Estimates nothing: where the provider
-gave no usage there is none.
+gave no usage there is none. Who asks, what was retrieved, what a filter found and what was charged
+are read by modules that other dialects share.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from ..records import Choice, Message, Parsed, evolve
-from .base import Bodies, is_event_stream
-from .failures import Failure, excerpt, failure
-from .json_values import Notes, compact, items, kind, loads, mapping, name, writable
-from .openai_chat_parts import SYSTEM_ROLES, message, text_of, tool_calls_of, tools
+from ..records import Choice, Document, Message, Parsed, evolve
+from .base import Bodies, looks_like_events
+from .documents import cited, distinct, documents
+from .failures import Failure, failure, failure_of
+from .identity import identity
+from .json_values import LONGEST_NAME, Notes, items, mapping, name, writable
+from .openai_charges import cost_nano_usd
+from .openai_chat_parts import SYSTEM_ROLES, message, reasoning_of, refusal_of, text_of, tool_calls_of, tools
 from .openai_chat_stream import Assembled, assemble
-from .openai_usage import usage
-
-_MOST_METADATA = 64
-_LONGEST_METADATA = 4096
-_EVENT_STREAM_STARTS = (b"data:", b"event:", b"id:", b"retry:", b":")
+from .openai_filters import content_filter
+from .openai_usage import processing_us, usage
+from .plain import answered, asked
 
 
 class OpenAIChat:
@@ -29,8 +31,8 @@ class OpenAIChat:
     def parse(self, bodies: Bodies) -> Parsed:
         """Read both halves; unknown is None."""
         notes = Notes(bodies.notes)
-        parsed = _read_request(bodies.request, notes)
-        if _is_stream(bodies):
+        parsed = _read_request(asked(bodies, notes), notes)
+        if looks_like_events(bodies):
             assembled = assemble(bodies.response, notes)
             parsed = _read_stream(evolve(parsed, stream=True), assembled, bodies, notes)
         elif bodies.response or bodies.http_status is not None:
@@ -38,22 +40,10 @@ class OpenAIChat:
         return evolve(parsed, notes=notes.all())
 
 
-def _is_stream(bodies: Bodies) -> bool:
-    """By Content-Type, or by looks: an error object in place of events is none, and some forget the header."""
-    start = bodies.response[:64].lstrip(b"\xef\xbb\xbf\r\n\t ")
-    return start.startswith(_EVENT_STREAM_STARTS) or (
-        is_event_stream(bodies.response_headers) and start[:1] not in b"{[<"
-    )
-
-
 # --- request --------------------------------------------------------------------------------------
 
 
-def _read_request(body: bytes, notes: Notes) -> Parsed:
-    value = loads(body, "the request", notes) if body else None
-    if value is not None and not isinstance(value, dict):
-        notes.add(f"the request is {kind(value)}, not an object")
-    request = mapping(value)
+def _read_request(request: dict[str, Any], notes: Notes) -> Parsed:
     messages = tuple(message(item, "user", notes) for item in items(request.get("messages"), "messages", notes))
     return Parsed(
         stream=_asked_to_stream(request),
@@ -61,8 +51,8 @@ def _read_request(body: bytes, notes: Notes) -> Parsed:
         system_prompt=_system_prompt(messages),
         input=messages,
         tools=tools(request, notes),
-        user=name(request.get("user"), "user", notes),
-        metadata=_metadata(request.get("metadata"), notes),
+        identity=identity(request, notes),
+        documents=documents(request.get("documents"), "documents", "documents", notes),
     )
 
 
@@ -81,29 +71,13 @@ def _system_prompt(messages: tuple[Message, ...]) -> str | None:
     return "\n\n".join(filter(None, texts)) or None
 
 
-def _metadata(value: Any, notes: Notes) -> dict[str, str]:
-    """Pairs of strings; other values in their JSON form, null left out."""
-    if value is not None and not isinstance(value, dict):
-        notes.add(f"metadata is {kind(value)}, not an object")
-    pairs: dict[str, str] = {}
-    for key, item in mapping(value).items():
-        shown = None if item is None else compact(item)
-        if shown is None:
-            continue
-        if len(key) + len(shown) > _LONGEST_METADATA or len(pairs) == _MOST_METADATA:
-            notes.add("metadata has more, or longer, entries than are kept")
-            continue
-        pairs[key] = shown
-    return pairs
-
-
 # --- answer ---------------------------------------------------------------------------------------
 
 
 def _read_unary(parsed: Parsed, bodies: Bodies, notes: Notes) -> Parsed:
-    value = loads(bodies.response, "the answer", notes) if bodies.response.strip() else None
-    failed = failure(value, bodies.response, bodies.http_status) or _page(bodies.response)
-    return _read_completion(parsed, mapping(value), failed, terminal=value is not None, notes=notes)
+    answer = answered(bodies, notes)
+    failed = answer.failed or _in_choices(answer.fields)
+    return _read_completion(parsed, answer.fields, failed, terminal=answer.terminal, notes=notes)
 
 
 def _read_stream(parsed: Parsed, stream: Assembled, bodies: Bodies, notes: Notes) -> Parsed:
@@ -112,11 +86,10 @@ def _read_stream(parsed: Parsed, stream: Assembled, bodies: Bodies, notes: Notes
     return evolve(parsed, first_content_offset=stream.first_content_offset)
 
 
-def _page(body: bytes) -> Failure | None:
-    """A page for people in place of an answer, though its status says that all is well."""
-    if not body[:64].lstrip().startswith(b"<"):
-        return None
-    return Failure("invalid_response", excerpt(body))
+def _in_choices(completion: dict[str, Any]) -> Failure | None:
+    """OpenRouter tells of a provider's failure in the choice that it cut short."""
+    errors = (mapping(choice).get("error") for choice in _listed(completion.get("choices")))
+    return next((failure_of(error) for error in errors if error), None)
 
 
 def _read_completion(
@@ -124,23 +97,64 @@ def _read_completion(
 ) -> Parsed:
     choices = _choices(completion, notes)
     first = choices[0] if choices else None
+    answer = first.message if first else Message(role="assistant")
+    model = name(completion.get("model"), "model of the answer", notes)
     reported = completion.get("usage") or mapping(completion.get("x_groq")).get("usage")
     return evolve(
         parsed,
-        model=name(completion.get("model"), "model of the answer", notes),
-        output=text_of(first.message) if first else None,
+        model=model,
+        output=text_of(answer),
         choices=choices,
-        tool_calls=tool_calls_of(first.message) if first else (),
+        tool_calls=tool_calls_of(answer),
         finish_reason=first.finish_reason if first else None,
-        usage=usage(reported, notes),
+        usage=usage(reported, notes, hidden_reasoning="gemini" in (model or "")),
         usage_raw=writable(reported, "usage", notes),
         response_id=name(completion.get("id"), "id", notes),
         service_tier=name(completion.get("service_tier"), "service_tier", notes),
         system_fingerprint=name(completion.get("system_fingerprint"), "system_fingerprint", notes),
+        reasoning=reasoning_of(answer),
+        refusal=refusal_of(answer),
+        content_filter=content_filter(completion, [choice.finish_reason for choice in choices]),
+        documents=distinct((*parsed.documents, *_retrieved(completion, notes))),
+        upstream_us=processing_us(completion),
+        cost_nano_usd=cost_nano_usd(reported, notes),
         error_type=failed.type if failed else None,
         error_message=failed.message if failed else None,
         terminal=terminal,
     )
+
+
+def _retrieved(completion: dict[str, Any], notes: Notes) -> tuple[Document, ...]:
+    """What an answer says that it was made from, beside its choices and in their messages."""
+    messages = [mapping(mapping(choice).get("message")) for choice in _listed(completion.get("choices"))]
+    return (
+        *documents(completion.get("search_results"), "search_results", "search_results", notes),
+        *documents(completion.get("citations"), "citation", "citations", notes),
+        *(
+            found
+            for message in messages
+            for found in (
+                *documents(mapping(message.get("context")).get("citations"), "search_results", "citations", notes),
+                *cited(message.get("annotations"), notes),
+                *_referenced(message.get("content")),
+            )
+        ),
+    )
+
+
+def _referenced(content: Any) -> tuple[Document, ...]:
+    """Mistral's parts of a text that refer to results of tools by their number."""
+    parts = [mapping(part) for part in _listed(content)]
+    return tuple(
+        Document(source="citation", id=str(number)[:LONGEST_NAME])
+        for part in parts
+        if part.get("type") == "reference"
+        for number in _listed(part.get("reference_ids"))
+    )
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _choices(completion: dict[str, Any], notes: Notes) -> tuple[Choice, ...]:

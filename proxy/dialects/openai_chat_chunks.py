@@ -18,37 +18,70 @@ from .json_values import Notes, count, items, kind, loads, mapping, name
 _DONE = b"[DONE]"
 
 
+class Called(Struct, gc=False):
+    """What a chunk says of a tool to call: ``function`` has arguments, ``custom`` has input."""
+
+    name: Any = None
+    arguments: Any = None
+    input: Any = None
+
+
+class CallDelta(Struct, gc=False):
+    """What a chunk adds to a tool call."""
+
+    index: Any = None
+    id: Any = None
+    function: Called | None = None
+    custom: Called | None = None
+
+
+class Delta(Struct, gc=False):
+    """What a chunk adds to a message. Where the type is left open, vendors differ in it."""
+
+    content: Any = None
+    tool_calls: list[CallDelta] | None = None
+    reasoning_content: Any = None
+    reasoning: Any = None
+    role: Any = None
+    refusal: Any = None
+    function_call: Called | None = None
+    audio: Any = None
+    images: Any = None  # OpenRouter
+    annotations: Any = None
+    context: Any = None  # Azure, of its own searches
+
+
 class ChoiceDelta(Struct, gc=False):
     """What a chunk adds to one of n answers."""
 
     index: int = 0
-    delta: dict[str, Any] | None = None
+    delta: Delta | None = None
     finish_reason: str | None = None
     logprobs: dict[str, Any] | None = None
+    content_filter_results: Any = None  # Azure
+    usage: Any = None  # Moonshot
+    error: Any = None  # OpenRouter
 
 
 class Chunk(Struct, gc=False):
-    """One event's worth. Of ``usage``, ``x_groq`` and ``error`` the type is left open."""
+    """One event's worth."""
 
     choices: list[ChoiceDelta] | None = None
     usage: Any = None
-    x_groq: Any = None
     error: Any = None
 
 
 END = Chunk()  #: stands for the ``[DONE]`` that ends a stream
-HEAD = ("id", "model", "service_tier", "system_fingerprint")
+LATER = ("service_tier", "x_groq", "timings", "citations", "search_results", "prompt_filter_results")
+HEAD = (
+    "id",
+    "model",
+    "system_fingerprint",
+    *LATER,
+)  #: of what is said more than once, the first holds; of LATER, the last
+REFUSALS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  #: by ``read_typed``
 
-_typed = msgspec.json.Decoder(Chunk).decode
-_REFUSALS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-
-
-def read_chunk(data: bytes, notes: Notes) -> Chunk:
-    """The chunk in an event's data; an empty one and a note when there is none."""
-    try:
-        return _typed(data)
-    except _REFUSALS:
-        return END if data.strip() == _DONE else _lenient(data, notes)
+read_typed = msgspec.json.Decoder(Chunk).decode
 
 
 def read_head(data: bytes) -> dict[str, Any]:
@@ -57,7 +90,10 @@ def read_head(data: bytes) -> dict[str, Any]:
     return {key: fields[key] for key in HEAD if fields.get(key)}
 
 
-def _lenient(data: bytes, notes: Notes) -> Chunk:
+def read_lenient(data: bytes, notes: Notes) -> Chunk:
+    """The chunk in an event's data, as far as it is one; an empty one and a note when there is none."""
+    if data.strip() == _DONE:
+        return END
     value = loads(data, "an event", notes)
     if value is not None and not isinstance(value, dict):
         notes.add(f"an event holds {kind(value)}, not a chunk")
@@ -65,7 +101,6 @@ def _lenient(data: bytes, notes: Notes) -> Chunk:
     return Chunk(
         choices=[_choice(mapping(choice), notes) for choice in items(fields.get("choices"), "choices", notes)],
         usage=fields.get("usage"),
-        x_groq=fields.get("x_groq"),
         error=fields.get("error"),
     )
 
@@ -73,7 +108,31 @@ def _lenient(data: bytes, notes: Notes) -> Chunk:
 def _choice(fields: dict[str, Any], notes: Notes) -> ChoiceDelta:
     return ChoiceDelta(
         index=count(fields.get("index"), "choice index", notes) or 0,
-        delta=mapping(fields.get("delta")),
+        delta=_delta(mapping(fields.get("delta")), notes),
         finish_reason=name(fields.get("finish_reason"), "finish_reason", notes),
         logprobs=mapping(fields.get("logprobs")),
+        **{key: fields.get(key) for key in ("content_filter_results", "usage", "error")},
     )
+
+
+def _delta(fields: dict[str, Any], notes: Notes) -> Delta:
+    known = {key: value for key, value in fields.items() if key in Delta.__struct_fields__}
+    calls = items(known.pop("tool_calls", None), "tool_calls", notes)
+    function_call = _called(known.pop("function_call", None))
+    tool_calls = [_call(call) for call in calls if isinstance(call, dict)]
+    return Delta(**known, tool_calls=tool_calls or None, function_call=function_call)
+
+
+def _call(fields: dict[str, Any]) -> CallDelta:
+    return CallDelta(
+        index=fields.get("index"),
+        id=fields.get("id"),
+        function=_called(fields.get("function")),
+        custom=_called(fields.get("custom")),
+    )
+
+
+def _called(value: Any) -> Called | None:
+    if not isinstance(value, dict):
+        return None
+    return Called(name=value.get("name"), arguments=value.get("arguments"), input=value.get("input"))

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..records import ContentPart, Message, Tool, ToolCall
 from .json_values import Notes, compact, items, kind, mapping, name, text, writable
+from .media import base64_size
 
 _LONGEST_URL = 4096
 _TOOL_ROLES = ("tool", "function")
@@ -32,6 +33,7 @@ def message(value: Any, default_role: str, notes: Notes) -> Message:
             *_one("reasoning", text(fields.get("reasoning_content")) or text(fields.get("reasoning"))),
             *content,
             *_one("refusal", text(fields.get("refusal"))),
+            *content_parts(fields.get("images"), notes),
             *_spoken(fields.get("audio")),
             *_tool_calls(fields, notes),
         ),
@@ -39,8 +41,22 @@ def message(value: Any, default_role: str, notes: Notes) -> Message:
 
 
 def text_of(answer: Message) -> str | None:
-    """Its text parts, with nothing between them; None when there is none."""
-    return "".join(part.text or "" for part in answer.parts if part.type == "text") or None
+    """Its text, and what was spoken, with nothing between the parts; None when there is none."""
+    return _of_type(answer, "text", "audio")
+
+
+def reasoning_of(answer: Message) -> str | None:
+    """What was thought aloud."""
+    return _of_type(answer, "reasoning")
+
+
+def refusal_of(answer: Message) -> str | None:
+    """What was said in place of an answer."""
+    return _of_type(answer, "refusal")
+
+
+def _of_type(answer: Message, *types: str) -> str | None:
+    return "".join(part.text or "" for part in answer.parts if part.type in types) or None
 
 
 def tool_calls_of(answer: Message) -> tuple[ToolCall, ...]:
@@ -133,7 +149,7 @@ def _audio(part: dict[str, Any]) -> ContentPart:
     return ContentPart(
         type="audio",
         media_type=f"audio/{extension[:40]}" if extension else None,
-        size=_base64_size(text(sound.get("data"))),
+        size=base64_size(text(sound.get("data"))),
     )
 
 
@@ -163,15 +179,10 @@ def _data_url(url: str) -> tuple[str | None, int | None]:
         return None, None
     head, comma, data = url[:200].partition(",")
     if not url.startswith("data:") or not comma:
-        return None, _base64_size(url)
+        return None, base64_size(url)
     data = url[len(head) + 1 :]
-    size = _base64_size(data) if head.endswith(";base64") else len(data)
+    size = base64_size(data) if head.endswith(";base64") else len(data)
     return head.removeprefix("data:").split(";")[0] or None, size
-
-
-def _base64_size(data: str | None) -> int | None:
-    """Bytes that base64 stands for; also of several padded pieces in a row."""
-    return None if data is None else len(data) * 3 // 4 - data.count("=")
 
 
 # --- tools and sound ------------------------------------------------------------------------------
@@ -210,6 +221,4 @@ def _spoken(audio: Any) -> tuple[ContentPart, ...]:
     fields = mapping(audio)
     if not fields:
         return ()
-    return (
-        ContentPart(type="audio", text=text(fields.get("transcript")), size=_base64_size(text(fields.get("data")))),
-    )
+    return (ContentPart(type="audio", text=text(fields.get("transcript")), size=base64_size(text(fields.get("data")))),)

@@ -11,6 +11,7 @@ from typing import Any
 from ..records import Usage, evolve
 from .json_values import Notes, count, kind, mapping
 
+_LONGEST_US = 86_400 * 1_000_000
 _PLACES: dict[str, tuple[tuple[str, ...], ...]] = {
     "input_tokens": (("prompt_tokens",), ("input_tokens",)),
     "output_tokens": (("completion_tokens",), ("output_tokens",)),
@@ -19,28 +20,66 @@ _PLACES: dict[str, tuple[tuple[str, ...], ...]] = {
         ("input_tokens_details", "cached_tokens"),
         ("prompt_cache_hit_tokens",),  # DeepSeek
         ("cached_tokens",),  # Moonshot
+        ("cache_read_input_tokens",),  # Anthropic's models behind gateways
     ),
     "cache_write_tokens": (
         ("prompt_tokens_details", "cache_write_tokens"),
         ("input_tokens_details", "cache_write_tokens"),
+        ("prompt_tokens_details", "cache_creation_tokens"),  # LiteLLM
+        ("cache_creation_input_tokens",),
     ),
     "reasoning_tokens": (
         ("completion_tokens_details", "reasoning_tokens"),
         ("output_tokens_details", "reasoning_tokens"),
+        ("reasoning_tokens",),  # Perplexity
     ),
-    "input_audio_tokens": (("prompt_tokens_details", "audio_tokens"),),
-    "output_audio_tokens": (("completion_tokens_details", "audio_tokens"),),
+    "input_audio_tokens": (("prompt_tokens_details", "audio_tokens"), ("input_tokens_details", "audio_tokens")),
+    "output_audio_tokens": (("completion_tokens_details", "audio_tokens"), ("output_tokens_details", "audio_tokens")),
+    "input_image_tokens": (("prompt_tokens_details", "image_tokens"), ("input_tokens_details", "image_tokens")),
+    "output_image_tokens": (("completion_tokens_details", "image_tokens"), ("output_tokens_details", "image_tokens")),
+}
+#: What is paid per use: our name for it → where it stands.
+_REQUESTS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "web_search": (("server_tool_use", "web_search_requests"), ("server_side_tool_usage_details", "web_search_calls")),
+    "web_fetch": (("server_tool_use", "web_fetch_requests"),),
+    "x_search": (("server_side_tool_usage_details", "x_search_calls"),),
+    "code_interpreter": (("server_side_tool_usage_details", "code_interpreter_calls"),),
+    "search_queries": (("num_search_queries",),),  # Perplexity
+    "sources": (("num_sources_used",),),  # xAI
 }
 
 
-def usage(reported: Any, notes: Notes) -> Usage | None:
-    """The counts of a usage object; None when it holds none."""
+def usage(reported: Any, notes: Notes, *, hidden_reasoning: bool = False) -> Usage | None:
+    """The counts of a usage object; None when it holds none.
+
+    ``hidden_reasoning``: what ``total_tokens`` has beyond the others is reasoning that no field names.
+    """
     if reported is not None and not isinstance(reported, dict):
         notes.add(f"usage is {kind(reported)}, not an object")
-    counts = {field: _first(mapping(reported), places, notes) for field, places in _PLACES.items()}
-    if all(value is None for value in counts.values()):
+    fields = mapping(reported)
+    counts = {field: _first(fields, places, notes) for field, places in _PLACES.items()}
+    requests = {field: times for field, places in _REQUESTS.items() if (times := _first(fields, places, notes))}
+    if not requests and all(value is None for value in counts.values()):
         return None
-    return _with_reasoning(Usage(**counts), count(mapping(reported).get("total_tokens"), "total_tokens", notes))
+    total = count(fields.get("total_tokens"), "total_tokens", notes)
+    return _with_reasoning(Usage(**counts, requests=requests), total, hidden_reasoning)
+
+
+def processing_us(completion: dict[str, Any]) -> int | None:
+    """How long the upstream says it took: Groq in seconds, llama.cpp in milliseconds for two steps."""
+    groq = mapping(mapping(completion.get("x_groq")).get("usage")) or mapping(completion.get("usage"))
+    llama = mapping(completion.get("timings"))
+    if "total_time" in groq:
+        return _sum_us((groq.get("queue_time", 0), groq["total_time"]), 1_000_000)
+    if "predicted_ms" in llama:
+        return _sum_us((llama.get("prompt_ms", 0), llama["predicted_ms"]), 1000)
+    return None
+
+
+def _sum_us(steps: tuple[Any, ...], unit_us: int) -> int | None:
+    """None unless each step is a time of less than a day."""
+    known = [step for step in steps if isinstance(step, (int, float)) and 0 <= step * unit_us < _LONGEST_US]
+    return round(sum(known) * unit_us) if len(known) == len(steps) else None
 
 
 def _first(reported: dict[str, Any], places: tuple[tuple[str, ...], ...], notes: Notes) -> int | None:
@@ -54,9 +93,13 @@ def _first(reported: dict[str, Any], places: tuple[tuple[str, ...], ...], notes:
     return None
 
 
-def _with_reasoning(counts: Usage, total: int | None) -> Usage:
-    """xAI leaves reasoning out of completion_tokens; its total_tokens gives that away."""
+def _with_reasoning(counts: Usage, total: int | None, hidden: bool) -> Usage:
+    """Some leave reasoning out of completion_tokens: total_tokens gives that away, or a reasoning that is larger."""
     asked, answered, reasoned = counts.input_tokens, counts.output_tokens, counts.reasoning_tokens
-    if asked is None or answered is None or not reasoned or total != asked + answered + reasoned:
+    if asked is None or answered is None:
         return counts
-    return evolve(counts, output_tokens=answered + reasoned)
+    if hidden and not reasoned and total is not None and total > asked + answered:
+        return evolve(counts, output_tokens=total - asked, reasoning_tokens=total - asked - answered)
+    if reasoned and (total == asked + answered + reasoned or reasoned > answered):
+        return evolve(counts, output_tokens=answered + reasoned)
+    return counts

@@ -8,11 +8,23 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from ..records import Exchange, Parsed, evolve
+from ..settings import Retrieval
 from ..wire.encoding import Decoded, decode, encoded_offset
 from ..wire.headers import header_map
+from .anthropic_messages.dialect import AnthropicMessages
 from .base import Bodies, Dialect
+from .gemini.dialect import Gemini
 from .generic import Generic
+from .json_values import Notes
+from .models import Models
+from .ollama.dialect import Ollama
 from .openai_chat import OpenAIChat
+from .openai_completions import OpenAICompletions
+from .openai_embeddings import OpenAIEmbeddings
+from .openai_moderations import OpenAIModerations
+from .openai_responses.dialect import OpenAIResponses
+from .rerank import Rerank
+from .retrieval import documents
 
 
 class Row(Struct, frozen=True):
@@ -33,7 +45,22 @@ class Row(Struct, frozen=True):
 
 
 GENERIC = Generic()
-ROWS = (Row(OpenAIChat(), re.compile(r"/chat/completions/?$")),)
+_NO_RULES = Retrieval()
+ROWS = (
+    Row(OpenAIChat(), re.compile(r"/chat/completions/?$")),
+    Row(OpenAIResponses(), re.compile(r"/responses(/[^/]+(/cancel|/input_items)?)?/?$")),
+    Row(
+        AnthropicMessages(),
+        re.compile(r"/v1/messages(/count_tokens)?/?$|/publishers/anthropic/.*:(stream)?rawpredict$", re.I),
+    ),
+    Row(Gemini(), re.compile(r":(generateContent|streamGenerateContent|embedContent|batchEmbedContents|countTokens)$")),
+    Row(Ollama(), re.compile(r"/api/(chat|generate|embed|embeddings)/?$")),
+    Row(OpenAICompletions(), re.compile(r"/completions/?$")),
+    Row(OpenAIEmbeddings(), re.compile(r"/embeddings/?$")),
+    Row(OpenAIModerations(), re.compile(r"/moderations/?$")),
+    Row(Rerank(), re.compile(r"/rerank/?$")),
+    Row(Models(), re.compile(r"/models(/[^:]+)?/?$|/api/tags/?$")),
+)
 
 
 def choose(path: str, request_headers: Mapping[str, str], upstream: str) -> Dialect:
@@ -41,14 +68,15 @@ def choose(path: str, request_headers: Mapping[str, str], upstream: str) -> Dial
     return next((row.dialect for row in ROWS if row.reads(path, request_headers, upstream)), GENERIC)
 
 
-def parse(exchange: Exchange, limit_bytes: int) -> Parsed:
+def parse(exchange: Exchange, limit_bytes: int, rules: Retrieval = _NO_RULES) -> Parsed:
     """What a call means, as far as it can be told. Never raises on what a peer sent.
 
     A body above ``limit_bytes``, or what it expands to above that, is left out with a note. A call
-    that asked for no log has no content: nothing is read from it.
+    that asked for no log has no content: nothing is read from it. ``rules``: where else to look for
+    retrieved context.
     """
     begin, head = exchange.begin, exchange.head
-    if begin.no_log:
+    if begin.no_log or (begin.omit_request and begin.omit_response):
         return Parsed()
     asked, answered = header_map(begin.headers), header_map(head.headers if head else ())
     request = _decoded("the request", exchange.request_body, asked, limit_bytes)
@@ -56,17 +84,29 @@ def parse(exchange: Exchange, limit_bytes: int) -> Parsed:
     parsed = choose(begin.endpoint, asked, begin.upstream).parse(
         Bodies(
             path=begin.endpoint,
+            method=begin.method,
             request=request.data,
             response=response.data,
             request_headers=asked,
             response_headers=answered,
-            http_status=head.status if head else None,
+            http_status=head.status if head and not begin.omit_response else None,
             notes=(*request.notes, *response.notes),
         )
     )
+    if begin.omit_response:
+        parsed = evolve(parsed, terminal=None)
+    parsed = _with_documents(parsed, rules, request.data)
     return evolve(
         parsed, first_content_offset=_on_the_wire(parsed.first_content_offset, exchange.response_body, answered)
     )
+
+
+def _with_documents(parsed: Parsed, rules: Retrieval, request: bytes) -> Parsed:
+    if not (rules.paths or rules.tags):
+        return parsed
+    notes = Notes(parsed.notes)
+    found = documents(rules, request, parsed.input, notes)
+    return evolve(parsed, documents=(*found, *parsed.documents), notes=notes.all())
 
 
 def _decoded(what: str, body: bytes, headers: Mapping[str, str], limit_bytes: int) -> Decoded:

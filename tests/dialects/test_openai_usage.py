@@ -80,5 +80,5 @@ NAMES = ["prompt_tokens", "completion_tokens", "total_tokens", "prompt_tokens_de
 @given(reported=JSON | st.dictionaries(st.sampled_from(NAMES), JSON))
 def test_any_json_is_read(reported: Any) -> None:
     found = usage(reported, Notes())
-    counts = [getattr(found, field) for field in found.__struct_fields__] if found else []
+    counts = [getattr(found, field) for field in found.__struct_fields__ if field != "requests"] if found else []
     assert all(count is None or (type(count) is int and count >= 0) for count in counts)

@@ -59,9 +59,21 @@ def headers(values: dict[str, str]) -> tuple[Header, ...]:
         ("/openai/deployments/my-gpt/chat/completions", "openai_chat"),
         ("/v1beta/openai/chat/completions", "openai_chat"),
         ("/v1/chat/completions/chatcmpl-1", "generic"),
-        ("/v1/xchat/completions", "generic"),
-        ("/v1/completions", "generic"),
-        ("/v1/messages", "generic"),
+        ("/v1/xchat/completions", "openai_completions"),
+        ("/v1/completions", "openai_completions"),
+        ("/openai/deployments/my-gpt/completions", "openai_completions"),
+        ("/v1/embeddings", "openai_embeddings"),
+        ("/v1/moderations", "openai_moderations"),
+        ("/v1/responses", "openai_responses"),
+        ("/v1/responses/resp_1/cancel", "openai_responses"),
+        ("/v1/messages", "anthropic_messages"),
+        ("/v1/messages/count_tokens", "anthropic_messages"),
+        ("/v1beta/models/gemini-2.5-flash:streamGenerateContent", "gemini"),
+        ("/api/chat", "ollama"),
+        ("/v2/rerank", "rerank"),
+        ("/v1/models", "models"),
+        ("/v1/models/gpt-4o", "models"),
+        ("/v1/audio/speech", "generic"),
         ("/", "generic"),
         ("", "generic"),
     ],
@@ -143,13 +155,13 @@ def test_a_call_without_an_answer() -> None:
 
 
 def test_generic_picks_out_what_json_apis_have_in_common() -> None:
-    parsed = parse(exchange(endpoint="/v1/messages"), LIMIT)
+    parsed = parse(exchange(endpoint="/v1/unheard-of"), LIMIT)
     assert parsed == Parsed(model_requested="gpt-4o", model="gpt-4o-1", terminal=True)
 
 
 def test_generic_knows_an_error_object() -> None:
     body = b'{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}'
-    parsed = parse(exchange(endpoint="/v1/messages", response=body), LIMIT)
+    parsed = parse(exchange(endpoint="/v1/unheard-of", response=body), LIMIT)
     assert (parsed.error_type, parsed.error_message) == ("overloaded_error", "Overloaded")
 
 
@@ -164,6 +176,6 @@ def test_generic_takes_any_bytes(body: bytes) -> None:
 def test_generic_leaves_the_end_of_a_stream_to_the_framing() -> None:
     body = b"event: message_stop\ndata: {}\n\n"
     parsed = parse(
-        exchange(endpoint="/v1/messages", response=body, response_headers={"content-type": "text/event-stream"}), LIMIT
+        exchange(endpoint="/v1/unheard-of", response=body, response_headers={"content-type": "text/event-stream"}), LIMIT
     )
     assert (parsed.stream, parsed.terminal) == (True, None)

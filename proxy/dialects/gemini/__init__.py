@@ -1,0 +1,1 @@
+"""Gemini's API, as the Gemini API and Vertex AI speak it."""

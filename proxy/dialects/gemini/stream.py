@@ -1,0 +1,211 @@
+"""A streamed Gemini answer put together again: chunks in, the unary answer they amount to out.
+
+The chunks come as events or as the elements of one JSON array. Neighbouring texts are joined; all other
+parts come whole, but for function calls whose arguments are streamed. Counts of tokens are cumulative:
+the last hold, and what a later chunk leaves out keeps its earlier value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from msgspec import Struct
+
+from ...wire.sse import Decoder, Event
+from ..failures import Failure, failure_of
+from ..json_values import Notes, mapping
+from .array import Element, elements
+from .calls import joined_calls
+from .chunks import BESIDE, Candidate, Chunk, read_chunk
+
+_READ_BYTES = 65_536  # fed at once, so that what was read is still in the processor's cache
+
+
+class Assembled(Struct, frozen=True, kw_only=True):
+    """What a stream amounts to."""
+
+    answer: dict[str, Any]  #: like the body of a unary answer
+    failure: Failure | None  #: the first error that the stream told of
+    terminal: bool  #: every candidate was finished, or none was allowed; and an array was closed
+    first_content_offset: int | None  #: just after the first chunk that carries something of an answer
+
+
+def assemble_events(body: bytes, notes: Notes) -> Assembled:
+    """Put the body of an event stream together, whole or cut."""
+    decoder = Decoder()
+    stream = _Stream(notes)
+    for at in range(0, len(body), _READ_BYTES):
+        stream.take(decoder.feed(body[at : at + _READ_BYTES]))
+    stream.take(decoder.finish())
+    _tell_oversized(decoder.oversized, notes)
+    return stream.result(terminal=stream.finished)
+
+
+def assemble_array(body: bytes, notes: Notes) -> Assembled:
+    """Put the body of a stream together that is one JSON array, whole or cut."""
+    array = elements(body)
+    stream = _Stream(notes)
+    stream.take(array.found)
+    _tell_oversized(array.oversized, notes)
+    return stream.result(terminal=array.closed and (stream.finished or stream.failure is not None))
+
+
+def _tell_oversized(number: int, notes: Notes) -> None:
+    if number:
+        notes.add(f"{number} chunks were too large to be read")
+
+
+class _Stream:
+    """A stream under way."""
+
+    def __init__(self, notes: Notes) -> None:
+        self.failure: Failure | None = None
+        self._notes = notes
+        self._answers: dict[int, _Answer] = {}
+        self._usage: dict[str, Any] = {}
+        self._odd_usage: Any = None  # in place of an object
+        self._heading = True  # what the answer is called is still to come
+        self._prompt_feedback: dict[str, Any] = {}
+        self._model: str | None = None
+        self._response_id: str | None = None
+        self._first_content_offset: int | None = None
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing more is to come."""
+        answers = self._answers.values()
+        blocked = bool(self._prompt_feedback.get("blockReason"))
+        return blocked or (bool(answers) and all(answer.finish_reason for answer in answers))
+
+    def take(self, events: Iterable[Event] | Iterable[Element]) -> None:
+        """Gather what the chunks bring. This runs for every token of every stream."""
+        answers, usage, notes = self._answers, self._usage, self._notes
+        waiting = self._first_content_offset is None
+        for event in events:
+            chunk = read_chunk(event.data, notes)
+            for candidate in chunk.candidates or ():
+                answer = answers.get(candidate.index) or answers.setdefault(candidate.index, _Answer())
+                if answer.take(candidate) and waiting:
+                    waiting = False
+                    self._first_content_offset = event.end
+            reported = chunk.usage_metadata
+            if type(reported) is dict and None not in reported.values():
+                usage.update(reported)
+            elif reported is not None:
+                self._take_odd_usage(reported)
+            if self._heading or chunk.prompt_feedback or chunk.error:
+                self._take_aside(chunk)
+
+    def _take_odd_usage(self, reported: Any) -> None:
+        if isinstance(reported, dict):
+            self._usage |= {key: value for key, value in reported.items() if value is not None}
+        else:
+            self._odd_usage = reported
+
+    def _take_aside(self, chunk: Chunk) -> None:
+        """What is said of the whole answer, and beside it."""
+        self._model = self._model or chunk.model_version
+        self._response_id = self._response_id or chunk.response_id
+        self._heading = not (self._model and self._response_id)
+        self._prompt_feedback |= mapping(chunk.prompt_feedback)
+        if chunk.error:
+            self.failure = self.failure or failure_of(chunk.error)
+
+    def result(self, *, terminal: bool) -> Assembled:
+        """What it amounts to, once all was taken."""
+        return Assembled(
+            answer={
+                "candidates": [answer.value(index, self._notes) for index, answer in sorted(self._answers.items())],
+                "promptFeedback": self._prompt_feedback,
+                "usageMetadata": self._usage or self._odd_usage,
+                "modelVersion": self._model,
+                "responseId": self._response_id,
+            },
+            failure=self.failure,
+            terminal=terminal,
+            first_content_offset=self._first_content_offset,
+        )
+
+
+class _Run:
+    """Neighbouring texts."""
+
+    def __init__(self, thinking: bool) -> None:
+        self.thinking = thinking
+        self.pieces: list[str] = []
+
+
+class _Answer:
+    """One candidate under way."""
+
+    def __init__(self) -> None:
+        self.finish_reason: str | None = None
+        self._parts: list[dict[str, Any] | _Run] = []
+        self._run: _Run | None = None  # the last part, when that is one
+        self._beside: dict[str, list[Any]] = {}
+
+    def take(self, candidate: Candidate) -> bool:
+        """Add what a chunk brings; whether it carried something of the answer."""
+        told = False
+        if (content := candidate.content) is not None:
+            for part in content.parts or ():
+                told = self._take_part(part) or told
+        if (
+            candidate.finish_reason
+            or candidate.safety_ratings
+            or candidate.grounding_metadata
+            or candidate.citation_metadata
+            or candidate.url_context_metadata
+            or candidate.logprobs_result
+        ):
+            self._take_beside(candidate)
+        return told
+
+    def _take_beside(self, candidate: Candidate) -> None:
+        self.finish_reason = candidate.finish_reason or self.finish_reason
+        for attribute, key in BESIDE:
+            if said := getattr(candidate, attribute):
+                self._beside.setdefault(key, []).append(said)
+
+    def _take_part(self, part: dict[str, Any]) -> bool:
+        said = part.get("text")
+        if not isinstance(said, str):
+            self._run = None
+            self._parts.append(part)
+            return bool(part)
+        if not said:
+            return False
+        thinking = part.get("thought") is True
+        run = self._run
+        if run is None or run.thinking is not thinking:
+            run = self._run = _Run(thinking)
+            self._parts.append(run)
+        run.pieces.append(said)
+        return True
+
+    def value(self, index: int, notes: Notes) -> dict[str, Any]:
+        """The candidate as a unary answer has it."""
+        parts = [
+            {"text": "".join(part.pieces), "thought": part.thinking} if isinstance(part, _Run) else part
+            for part in self._parts
+        ]
+        return {
+            "index": index,
+            "content": {"parts": joined_calls(parts, notes)},
+            "finishReason": self.finish_reason,
+            **{key: _merged(values) for key, values in self._beside.items()},
+        }
+
+
+def _merged(values: list[Any]) -> Any:
+    """What was said in several chunks: of objects, the lists together and all else as it was said last."""
+    merged: dict[str, Any] = {}
+    for fields in map(mapping, values):
+        for key, value in fields.items():
+            earlier = merged.get(key)
+            if isinstance(earlier, list) and isinstance(value, list):
+                earlier += value
+            else:
+                merged[key] = list(value) if isinstance(value, list) else value
+    return merged or values[-1]

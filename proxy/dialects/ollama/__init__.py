@@ -1,0 +1,1 @@
+"""Ollama's own API: chat, generate, embed and the older embeddings."""

@@ -1,0 +1,1 @@
+"""OpenAI's Responses API, and what Azure, OpenRouter, xAI, vLLM and others make of it."""
