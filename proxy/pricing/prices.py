@@ -1,34 +1,23 @@
-"""Cost of a call, by the price table that genai-prices carries. Never fetches another one.
+"""What a call cost, who says so, and what it is made of.
 
-A model's prices are looked up once and kept as a few decimals, because asking the library for
-every call is a hundred times slower. Its rules hold all the same: tokens of a kind that has a
-price of its own are not charged as plain ones, a long prompt is charged by its tier throughout,
-and a price with a start date or an hour of the day holds then. Not priced yet: batch, flex and
-priority tiers, images, tools of the provider.
+The upstream's own figure wins over the user's ``[[prices]]``, and those over the published prices
+in genai-prices. Whatever is known is charged: a tier or a tool that has no price here is named in
+the source, so that such calls can be found, and priced again once it has one.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from datetime import UTC, datetime
 from decimal import Decimal
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from ..records import Usage
+from ..records import Usage, evolve
+from .catalogue import Listed, listed
+from .modifiers import modifiers
+from .overrides import Override, Overrides
+from .rates import MILLION, MOST_NANO_USD, NANO_PER_DOLLAR, Line
 
-if TYPE_CHECKING:
-    from genai_prices.types import ModelPrice
-
-_LONGEST_MODEL = 256
-_MOST_SCHEDULES = 4096
-_NANO_PER_MILLION = 1000  # dollars for a million tokens → nano-dollars for one
-_NANO_PER_THOUSAND = 1_000_000
-#: Ollama's own address: what answers there runs on this machine, whatever its model is called.
-_UNPAID = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\]):11434(/|$)")
+_MOST_NAMED = 4  # in a source
 
 
 class Cost(Struct, frozen=True):
@@ -38,164 +27,96 @@ class Cost(Struct, frozen=True):
     source: str  #: the price table and its version
 
 
-def price(model: str, base: str, usage: Usage, at_us: int) -> Cost | None:
-    """The cost of ``usage``, at the price in force at ``at_us`` (µs since 1970).
+class Receipt(Struct, frozen=True, kw_only=True):
+    """A cost and its lines, which sum to it exactly."""
 
-    ``base``: URL of the upstream, which tells the provider; where it tells none, the model's name
-    does. None when the model has no known price, or the usage is incomplete or contradicts itself.
-    """
-    schedule = _schedule(model, base) if len(model) <= _LONGEST_MODEL and not _UNPAID.match(base) else ()
-    rates = _in_force(schedule, at_us)
-    nano_usd = rates.cost(usage) if rates else None
-    return None if nano_usd is None else Cost(nano_usd, _source())
+    cost: Cost
+    lines: tuple[Line, ...]
+    unpriced: tuple[str, ...] = ()  #: ``tier priority`` was charged as standard, ``code_execution`` not at all
 
 
-# --- rates ----------------------------------------------------------------------------------------
+class Priced(Struct, frozen=True, kw_only=True):
+    """All that a price depends on."""
 
-Tiers = tuple[tuple[int, Decimal], ...]  # (for prompts longer than so many tokens, dollars per million), longest first
-
-#: Our count → the library's name for its price. Inner kinds of input and of output are charged first.
-_INPUT_KINDS = {
-    "cached_tokens": "cache_read_mtok",
-    "cache_write_tokens": "cache_write_mtok",
-    "input_audio_tokens": "input_audio_mtok",
-}
-_OUTPUT_KINDS = {
-    "output_audio_tokens": "output_audio_mtok",
-    "reasoning_tokens": "output_reasoning_mtok",
-}
+    model: str | None  #: as served
+    usage: Usage | None
+    at_us: int  #: when the call began: µs since 1970
+    base: str = ""  #: URL of the upstream, which tells the provider
+    upstream: str = ""  #: its name in the settings
+    service_tier: str | None = None  #: as the answer says; ``batch`` for what came by a batch
+    speed: str | None = None
+    region: str | None = None
+    reported_nano_usd: int | None = None  #: the upstream's own figure
 
 
-class Rates(Struct, frozen=True):
-    """What one model charges."""
-
-    input: Mapping[str, Tiers]  #: by count of ``Usage``; ``input_tokens`` is what is left
-    output: Mapping[str, Tiers]
-    request: Tiers  #: per thousand requests
-
-    def cost(self, usage: Usage) -> int | None:
-        """Nano-dollars; None when they cannot be told."""
-        if usage.input_tokens is None or (usage.output_tokens is None and self._charges_output()):
-            return None
-        if not _is_consistent(usage):
-            return None
-        inputs = _charge(self.input, "input_tokens", usage, usage.input_tokens)
-        outputs = _charge(self.output, "output_tokens", usage, usage.input_tokens)
-        if inputs is None or outputs is None:
-            return None
-        return round((inputs + outputs) * _NANO_PER_MILLION + _rate(self.request, 0) * _NANO_PER_THOUSAND)
-
-    def _charges_output(self) -> bool:
-        return any(rate for tiers in self.output.values() for _, rate in tiers)
-
-
-def _is_consistent(usage: Usage) -> bool:
-    """Whether no part is larger than its whole, priced apart or not."""
-    asked, answered = usage.input_tokens or 0, usage.output_tokens or 0
-    return (
-        (usage.cached_tokens or 0) + (usage.cache_write_tokens or 0) <= asked
-        and (usage.input_audio_tokens or 0) <= asked
-        and (usage.reasoning_tokens or 0) <= answered
-        and (usage.output_audio_tokens or 0) <= answered
-    )
-
-
-def _charge(kinds: Mapping[str, Tiers], whole: str, usage: Usage, prompt_tokens: int) -> Decimal | None:
-    """Dollars per million times tokens, over all kinds; None when the parts exceed the whole."""
-    rest = getattr(usage, whole) or 0
-    total = Decimal(0)
-    for kind, tiers in kinds.items():
-        if kind != whole:
-            tokens = getattr(usage, kind) or 0
-            rest -= tokens
-            total += tokens * _rate(tiers, prompt_tokens)
-    if rest < 0:
-        return None
-    return total + rest * _rate(kinds.get(whole, ()), prompt_tokens)
-
-
-def _rate(tiers: Tiers, prompt_tokens: int) -> Decimal:
-    return next((rate for start, rate in tiers if prompt_tokens > start), Decimal(0))
-
-
-# --- looking them up ------------------------------------------------------------------------------
-
-
-class _Period(Struct, frozen=True):
-    """Prices, and when they hold; ``constraint`` is the library's, None means always."""
-
-    constraint: Any
-    rates: Rates
-
-    def holds(self, moment: datetime) -> bool:
-        return self.constraint is None or self.constraint.active(moment)
-
-
-def _in_force(schedule: tuple[_Period, ...], at_us: int) -> Rates | None:
-    if len(schedule) <= 1:
-        return schedule[0].rates if schedule else None
-    moment = datetime.fromtimestamp(at_us / 1_000_000, UTC)
-    return next((period.rates for period in schedule if period.holds(moment)), schedule[-1].rates)
-
-
-@lru_cache(_MOST_SCHEDULES)
-def _schedule(model: str, base: str) -> tuple[_Period, ...]:
-    """A model's prices, the latest first, the first-ever last; empty when none are known."""
-    # Imported on first use: it takes 0.2 s and 40 MB.
-    from genai_prices.data import providers
-    from genai_prices.data_snapshot import DataSnapshot
-    from genai_prices.types import ModelPrice
-
-    known = any(re.match(provider.api_pattern, base) for provider in providers)
-    # By "litellm" the library means: tell the provider from the model's name, or from a prefix of it.
-    asked = (None, base) if known else ("litellm", None)
-    # A snapshot remembers every name it was ever asked for: this one is thrown away.
-    snapshot = DataSnapshot(providers, from_auto_update=False)
+def nano_usd(dollars: str | None) -> int | None:
+    """Nano-dollars of a header such as ``0.00042``; None when it holds no amount."""
     try:
-        prices = snapshot.find_provider_model(model, None, *asked)[1].prices
-    except LookupError:
-        return ()
-    if isinstance(prices, ModelPrice):
-        return _periods([(None, prices)])
-    return _periods([*((each.constraint, each.prices) for each in reversed(prices)), (None, prices[0].prices)])
+        nano = Decimal(dollars or "") * NANO_PER_DOLLAR
+    except ArithmeticError:
+        return None
+    return round(nano) if nano.is_finite() and 0 <= nano <= MOST_NANO_USD else None
 
 
-def _periods(prices: list[tuple[Any, ModelPrice]]) -> tuple[_Period, ...]:
-    """Empty where tokens are not what is paid for, but pages or hours of sound."""
-    if not all(_is_by_tokens(price) for _, price in prices):
-        return ()
-    return tuple(_Period(constraint, _rates(price)) for constraint, price in prices)
+def price(call: Priced, own: Overrides = ()) -> Cost | None:
+    """What a call cost; None when nobody knows, or the usage is incomplete or contradicts itself."""
+    found = receipt(call, own)
+    return found.cost if found else None
 
 
-def _is_by_tokens(price: ModelPrice) -> bool:
-    """A model without any price is free."""
-    charged = {name for name, value in vars(price).items() if value is not None}
-    return not charged or any(name.endswith("_mtok") for name in charged)
+def receipt(call: Priced, own: Overrides = ()) -> Receipt | None:
+    """The same with its lines. ``own``: of ``overrides``."""
+    reported = call.reported_nano_usd
+    if reported is not None and 0 <= reported <= MOST_NANO_USD:
+        line = Line("reported", 1, reported * MILLION, reported)
+        return Receipt(cost=Cost(reported, "upstream"), lines=(line,))
+    if call.usage is None or not call.model:
+        return None
+    return _receipt(call, call.usage, own, call.usage.input_tokens or 0)
 
 
-def _rates(price: ModelPrice) -> Rates:
-    return Rates(
-        input=_tiers_by_kind(price, _INPUT_KINDS | {"input_tokens": "input_mtok"}),
-        output=_tiers_by_kind(price, _OUTPUT_KINDS | {"output_tokens": "output_mtok"}),
-        request=_tiers(price.requests_kcount),
+def what_if(model: str, usage: Usage, at_us: int, own: Overrides = (), calls: int = 1) -> int | None:
+    """Nano-dollars for the summed ``usage`` of many calls, had ``model`` answered them; None when it has no price.
+
+    The provider is told by the model's name. No single prompt's length is known in a sum: all are
+    taken to be short, and of the standard tier.
+    """
+    found = _receipt(Priced(model=model, usage=usage, at_us=at_us), usage, own, 0, calls)
+    return found.cost.nano_usd if found else None
+
+
+def _receipt(call: Priced, usage: Usage, own: Overrides, prompt_tokens: int, calls: int = 1) -> Receipt | None:
+    model = call.model or ""
+    changed = modifiers(call.service_tier, call.speed, call.region)
+    published = listed(model, call.base, call.at_us, changed)
+    override = next((row for row in own if row.fits(model, call.upstream, call.at_us, changed)), None)
+    rates = override.rates if override else published.rates
+    if not override and published.paid_by and published.paid_by not in usage.requests:
+        return None
+    if published.once:
+        usage = _once(usage, published.once, calls)
+    lines = rates.lines(usage, prompt_tokens, published.tools, calls) if rates else None
+    total = sum(line.nano_usd for line in lines or ())
+    if lines is None or total > MOST_NANO_USD:
+        return None
+    feeless = tuple(tool for tool, count in usage.requests.items() if count and tool not in published.tools)
+    unpriced = feeless if override else published.unknown + feeless
+    return Receipt(
+        cost=Cost(total, _source(override, published, usage) + _doubt(unpriced)), lines=lines, unpriced=unpriced
     )
 
 
-def _tiers_by_kind(price: ModelPrice, names: Mapping[str, str]) -> dict[str, Tiers]:
-    found = {kind: _tiers(getattr(price, name)) for kind, name in names.items()}
-    return {kind: tiers for kind, tiers in found.items() if tiers}
+def _once(usage: Usage, tools: frozenset[str], calls: int) -> Usage:
+    counts = {tool: min(count, calls) if tool in tools else count for tool, count in usage.requests.items()}
+    return evolve(usage, requests=counts)
 
 
-def _tiers(value: Any) -> Tiers:
-    if value is None:
-        return ()
-    if isinstance(value, Decimal):
-        return ((-1, value),)
-    return (*((tier.start, tier.price) for tier in reversed(value.tiers)), (-1, value.base))
+def _source(override: Override | None, published: Listed, usage: Usage) -> str:
+    """The tables that were used: ``genai-prices 0.2.3 + llmtap 2026-11``."""
+    rates = (override.source,) if override else published.tables
+    tools = (published.tool_tables[tool] for tool in usage.requests if tool in published.tool_tables)
+    return " + ".join(dict.fromkeys((*rates, *tools)))
 
 
-@lru_cache(1)
-def _source() -> str:
-    from genai_prices import __version__
-
-    return f"genai-prices {__version__}"
+def _doubt(unpriced: tuple[str, ...]) -> str:
+    return f"; no price for {', '.join(unpriced[:_MOST_NAMED])}" if unpriced else ""

@@ -1,8 +1,9 @@
 """How many tokens a call had, where its provider did not say. An estimate, and marked as one.
 
-OpenAI's models are counted with their vocabularies, others by characters. Around the texts goes
-the overhead that OpenAI describes for chats. Not counted: images, sound, files, which every
-provider measures in its own way; reasoning of earlier turns, which is not sent to the model again.
+OpenAI's models are counted with their vocabularies, others by characters. Around the messages of a
+chat goes the overhead that OpenAI describes. Not counted: images, sound, video, files, which every
+provider measures in its own way; reasoning of earlier turns, which is not sent to the model again;
+the query that a reranker reads once more with each document.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from functools import lru_cache
 
 import orjson
 
-from ..records import Message, Parsed, Tool, Usage
+from ..records import ContentPart, Message, Parsed, Tool, Usage
 from .vocabularies import encoding
 
 _PER_MESSAGE = 3
@@ -24,30 +25,55 @@ _SLICE = 8192  # characters; keeps the work for one endless word bounded, and co
 _MOST_REMEMBERED = 4096
 
 
-def estimate(parsed: Parsed) -> Usage:
-    """Input and output tokens of a chat, by its texts. Needs no network; the first call takes 0.4 s.
+#: Dialects whose answers are vectors or ranks: only what was sent has tokens.
+_WITHOUT_ANSWER = frozenset({"openai_embeddings", "rerank"})
+#: Dialects whose texts are not framed as messages.
+_UNFRAMED = frozenset({*_WITHOUT_ANSWER, "openai_completions"})
+_SYSTEM = frozenset({"developer", "system"})
+_MEDIA = frozenset({"audio", "file", "image", "video"})
 
-    Counts are None for a half that is not there: no messages, no answer.
+
+def estimate(parsed: Parsed, dialect: str | None = None) -> Usage | None:
+    """Input and output tokens of an answered call, by its texts. Needs no network; the first call takes 0.4 s.
+
+    A count is None for a half that is not there: no messages, or an answer that is not made of tokens.
+    None where there is nothing to count: no answer (errors, lists of models, verdicts, counted tokens,
+    an answer that comes later), or the answer of another call, fetched again.
     """
+    answered = parsed.choices or (parsed.results and dialect in _WITHOUT_ANSWER)
+    if parsed.retrieved or not answered:
+        return None
     vocabulary = _vocabulary(parsed.model or parsed.model_requested or "")
     answers = [choice.message for choice in parsed.choices]
+    asked = _asked(parsed)
     return Usage(
-        input_tokens=_prompt(parsed, vocabulary) if parsed.input else None,
+        input_tokens=_prompt(asked, parsed.tools, vocabulary, dialect not in _UNFRAMED) if asked else None,
         output_tokens=_texts(vocabulary, _written(answers)) if answers else None,
         reasoning_tokens=_texts(vocabulary, _reasoned(answers)) or None,
     )
 
 
-def _prompt(parsed: Parsed, vocabulary: str | None) -> int:
-    said = [text for message in parsed.input for text in (message.role, *_read(message))]
-    offered = [text for tool in parsed.tools for text in _described(tool)]
-    return _PER_ANSWER + _PER_MESSAGE * len(parsed.input) + _texts(vocabulary, [*said, *offered])
+def _asked(parsed: Parsed) -> tuple[Message, ...]:
+    """The messages, with the system prompt of formats that keep it apart."""
+    if not parsed.system_prompt or any(message.role in _SYSTEM for message in parsed.input):
+        return parsed.input
+    system = Message(role="system", parts=(ContentPart(type="text", text=parsed.system_prompt),))
+    return (system, *parsed.input)
+
+
+def _prompt(asked: tuple[Message, ...], tools: tuple[Tool, ...], vocabulary: str | None, framed: bool) -> int:
+    tokens = _texts(vocabulary, (text for message in asked for text in _read(message)))
+    if not framed:
+        return tokens
+    named = [message.role for message in asked]
+    offered = (text for tool in tools for text in _described(tool))
+    return _PER_ANSWER + _PER_MESSAGE * len(asked) + tokens + _texts(vocabulary, [*named, *offered])
 
 
 def _read(message: Message) -> Iterable[str | None]:
     """What a model reads of a message."""
     for part in message.parts:
-        if part.type != "reasoning":
+        if part.type != "reasoning" and part.type not in _MEDIA:
             yield from (part.text, part.name, part.arguments)
 
 
@@ -55,7 +81,8 @@ def _written(answers: Iterable[Message]) -> Iterable[str | None]:
     """What a model wrote."""
     for answer in answers:
         for part in answer.parts:
-            yield from (part.text, part.name, part.arguments)
+            if part.type not in _MEDIA:
+                yield from (part.text, part.name, part.arguments)
 
 
 def _reasoned(answers: Iterable[Message]) -> Iterable[str | None]:

@@ -23,6 +23,12 @@ def chat(model: str | None = "gpt-4o", answers: tuple[Message, ...] = (), **fiel
     return Parsed(model=model, choices=choices, **fields)  # type: ignore[arg-type]
 
 
+def tokens(parsed: Parsed) -> Usage:
+    found = estimate(parsed)
+    assert found is not None
+    return found
+
+
 @pytest.mark.parametrize("name", ["o200k_base", "cl100k_base"])
 def test_vocabularies_are_tiktokens(name: str) -> None:
     found = encoding(name)
@@ -42,7 +48,7 @@ def test_the_overhead_of_a_chat_is_counted() -> None:
 def test_models_choose_the_vocabulary() -> None:
     words = "Straßenbahnhaltestelle, 東京タワー"
     by_model = {
-        model: estimate(chat(model, answers=(text("assistant", words),))).output_tokens
+        model: tokens(chat(model, answers=(text("assistant", words),))).output_tokens
         for model in ("gpt-4o", "openai/gpt-5-mini", "gpt-oss-20b", "gpt-4", "llama-3", None)
     }
     new, old = count(words, "o200k_base"), count(words, "cl100k_base")
@@ -53,13 +59,60 @@ def test_models_choose_the_vocabulary() -> None:
 def test_the_model_asked_for_counts_where_none_was_named() -> None:
     answers = (text("assistant", "hello hello hello"),)
     asked = Parsed(model_requested="gpt-4o", choices=(Choice(index=0, message=answers[0]),))
-    assert estimate(asked).output_tokens == 3
+    assert tokens(asked).output_tokens == 3
 
 
 def test_a_half_that_is_not_there_is_unknown() -> None:
-    assert estimate(chat()) == Usage()
-    assert estimate(chat(answers=(Message(role="assistant"),))) == Usage(output_tokens=0)
-    assert estimate(chat(input=(Message(role="user"),))) == Usage(input_tokens=3 + 3 + 1)
+    empty = (Message(role="assistant"),)
+    assert estimate(chat(answers=empty)) == Usage(output_tokens=0)
+    asked = estimate(chat(input=(Message(role="user"),), answers=empty))
+    assert asked == Usage(input_tokens=3 + 3 + 1, output_tokens=0)
+
+
+HELLO = (text("user", "hello hello"),)
+
+
+@pytest.mark.parametrize(
+    ("parsed", "dialect"),
+    [
+        (Parsed(input=HELLO), "openai_chat"),  # an error, or nothing
+        (Parsed(input=HELLO, background=True), "openai_responses"),  # the answer comes later
+        (Parsed(input=HELLO, results=2), "anthropic_messages"),  # tokens, counted by the provider
+        (Parsed(input=HELLO, results=1), "openai_moderations"),
+        (Parsed(results=50), "models"),
+        (Parsed(input=HELLO, results=0), "openai_embeddings"),
+        (chat(input=HELLO, answers=HELLO, retrieved=True), "openai_responses"),  # another call's answer
+    ],
+)
+def test_where_nothing_was_paid_for_nothing_is_estimated(parsed: Parsed, dialect: str) -> None:
+    assert estimate(parsed, dialect) is None
+
+
+@pytest.mark.parametrize("dialect", ["openai_embeddings", "rerank"])
+def test_vectors_and_ranks_have_no_tokens(dialect: str) -> None:
+    sent = Parsed(model="gpt-4o", input=HELLO, results=1)
+    assert estimate(sent, dialect) == Usage(input_tokens=2)
+
+
+def test_a_bare_prompt_has_no_frame() -> None:
+    assert estimate(chat(input=HELLO, answers=HELLO), "openai_completions") == Usage(input_tokens=2, output_tokens=2)
+
+
+def test_a_system_prompt_is_counted_once_wherever_it_stands() -> None:
+    inside = chat(system_prompt="Be kind.", input=(text("system", "Be kind."), *HELLO), answers=HELLO)
+    apart = chat(system_prompt="Be kind.", input=HELLO, answers=HELLO)
+    assert estimate(apart) == estimate(inside)
+
+
+def test_documents_and_tool_results_are_read_and_media_are_not() -> None:
+    read = (
+        ContentPart(type="document", text="hello hello", name="hello"),
+        ContentPart(type="tool_result", text="hello", tool_call_id="call_1"),
+        ContentPart(type="image", name="hello.png", url="https://example.com/hello.png", size=5_000_000),
+        ContentPart(type="file", name="hello.pdf", text="hello", size=5_000_000),
+    )
+    asked = estimate(chat(input=(Message(role="user", parts=read),), answers=HELLO))
+    assert asked == Usage(input_tokens=3 + 3 + 1 + 4, output_tokens=2)
 
 
 def test_all_choices_calls_and_reasoning_are_output() -> None:
@@ -72,9 +125,9 @@ def test_all_choices_calls_and_reasoning_are_output() -> None:
 
 def test_tools_are_input_and_earlier_reasoning_is_not() -> None:
     turn = (text("assistant", "long thoughts", part="reasoning"),)
-    plain = estimate(chat(input=turn)).input_tokens
+    plain = tokens(chat(input=turn, answers=turn)).input_tokens
     tools = (Tool(name="weather", description="tells it", parameters={"type": "object"}),)
-    offered = estimate(chat(input=turn, tools=tools)).input_tokens
+    offered = tokens(chat(input=turn, tools=tools, answers=turn)).input_tokens
     assert plain == 3 + 3 + 1
     assert offered is not None
     assert offered > plain + 5
