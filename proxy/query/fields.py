@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import difflib
 import enum
+import re
 
 from msgspec import Struct
 
@@ -96,19 +97,59 @@ _TABLE = (
     _text("session", "session that the client named", groupable=True),
     _text("conversation", "conversation that the call belongs to", groupable=True),
     _text("key", "fingerprint of the provider key", groupable=True),
-    _text("client", "address of the client", groupable=True),
+    _text("client", "User-Agent of the client", groupable=True),
     Field("metadata", Kind.METADATA, "a value that the client attached: metadata.NAME", "metadata"),
     Field("tags", Kind.TAGS, "tags = 'x': the call carries the tag x", "tags"),
     _text("request_id", "the upstream's id of the request"),
     _text("response_id", "the id in the answer"),
     _number("request_bytes", "size of the request's body"),
     _number("response_bytes", "size of the answer's body"),
+    _text("trace", "id of the trace that the client named", groupable=True),
+    _text("parent", "id of the span that the call was made in", groupable=True),
+    _text("prompt", "prompt template that the client named", groupable=True),
+    _text("prompt_version", "version of that template", groupable=True),
+    _text("agent", "agent that the client named", groupable=True),
+    _text("program", "program that called, when it runs on this machine", groupable=True),
+    _text("cwd", "its working directory", groupable=True),
+    _text("branch", "git branch checked out there", groupable=True),
+    _text(
+        "excluded", "why a call is out of lists and sums; naming this field brings excluded calls back", groupable=True
+    ),
+    _number("retry", "how many times the client had tried before"),
+    _text("retry_of", "id of the call that this one repeats"),
+    _text("service_tier", "tier that the provider served the call in", groupable=True),
+    _text("system_fingerprint", "version that served, as the provider says it", groupable=True),
+    _text("filtered", "refusal, or content_filter and what it found", groupable=True),
+    _number("documents", "pieces of retrieved context"),
+    Field("upstream_ms", Kind.DURATION, "the upstream's own processing time, as it says", "upstream_us"),
+    _number("chunks", "reads that brought the answer"),
+    Field("longest_gap_ms", Kind.DURATION, "longest pause after the first content token", "longest_gap_us"),
+    _number("tokens_per_s", "output tokens a second from the first content token on"),
+    _number("limit_requests", "the upstream's limit of requests"),
+    _number("remaining_requests", "requests left in it"),
+    Field("reset_requests_ms", Kind.DURATION, "until it begins anew", "reset_requests_us"),
+    _number("limit_tokens", "the upstream's limit of tokens"),
+    _number("remaining_tokens", "tokens left in it"),
+    Field("reset_tokens_ms", Kind.DURATION, "until it begins anew", "reset_tokens_us"),
+    Field("retry_after_ms", Kind.DURATION, "pause that the upstream asks for", "retry_after_us"),
+    Field("background", Kind.FLAG, "whether the answer was to come later", "background", groupable=True),
 )
 FIELDS: dict[str, Field] = {field.name: field for field in _TABLE}
 
 #: Spans of time that reports group by, in the viewer's time zone.
 SPANS = {"hour": "by the hour", "day": "by the day", "week": "by weeks that begin on Monday", "month": "by the month"}
-GROUPS = (*SPANS, *(field.name for field in _TABLE if field.groupable))
+TAG = "tag"  #: reports by tag: a call with several counts in the group of each
+METADATA = "metadata."  #: and by what clients attached under a name, such as metadata.team
+GROUPS = (*SPANS, *(field.name for field in _TABLE if field.groupable), TAG)
+
+#: What reports can be ordered by, the largest first.
+ORDERS = {
+    "cost": "what the calls cost",
+    "calls": "how many there were",
+    "errors": "how many failed",
+    "tokens": "input and output tokens",
+    "latency": "the latency that 95 of 100 calls kept to",
+}
 
 
 def known_field(name: str, column: int | None = None) -> Field:
@@ -120,13 +161,31 @@ def known_field(name: str, column: int | None = None) -> Field:
         raise QueryError(f"there is no field {name!r}{known}", column) from None
 
 
+def parse_groups(text: str) -> tuple[str, ...]:
+    """The groups of ``day, Model, metadata.Team``, each once. Raises ``QueryError`` as ``check_groups`` does."""
+    names = tuple(dict.fromkeys(_group(match[0].strip()) for match in _GROUP.finditer(text) if match[0].strip()))
+    check_groups(names)
+    return names
+
+
+_GROUP = re.compile(r"""(?:[^,"]|"(?:[^"]|"")*"?)+""")
+
+
+def _group(written: str) -> str:
+    """Names of fields are of any case; names in metadata are not, and may stand in quotes as in filters."""
+    if not written.lower().startswith(METADATA):
+        return TAG if written.lower() == "tags" else written.lower()
+    name = written[len(METADATA) :]
+    quoted = len(name) > 1 and name[0] == name[-1] == '"'
+    return METADATA + (name[1:-1].replace('""', '"') if quoted else name)
+
+
 def check_groups(names: tuple[str, ...]) -> None:
-    """Raise ``QueryError`` unless reports can be grouped by all of these."""
+    """Raise ``QueryError`` unless reports can be grouped by all of these: ``GROUPS`` and ``metadata.NAME``."""
     for name in names:
-        if name not in GROUPS:
-            raise QueryError(
-                f"reports cannot be grouped by {name!r}{nearest(name, GROUPS)}; known: {', '.join(GROUPS)}"
-            )
+        if name not in GROUPS and not (name.startswith(METADATA) and name != METADATA):
+            known = (*GROUPS, f"{METADATA}NAME")
+            raise QueryError(f"reports cannot be grouped by {name!r}{nearest(name, GROUPS)}; known: {', '.join(known)}")
 
 
 def nearest(name: str, known: tuple[str, ...] | dict[str, Field]) -> str:

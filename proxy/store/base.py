@@ -7,6 +7,7 @@ or nothing is there. Bodies are written before the rows that point at them.
 
 from __future__ import annotations
 
+import enum
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, tzinfo
 from typing import Any, Protocol
@@ -14,7 +15,9 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from ..query.tree import Filter
-from ..records import Call, Exchange
+from ..records import Call, Exchange, ToolResult, ToolSpan
+
+JSON = dict[str, Any]
 
 
 class Position(Struct, frozen=True, kw_only=True):
@@ -43,6 +46,9 @@ class StoredCall(Struct, frozen=True, kw_only=True):
     exchange: Exchange | None = None
     journal: str | None = None
     seq: int | None = None  #: of the frame that ended it: with ``journal``, the key that makes writing idempotent
+    tools: Sequence[ToolSpan] = ()  #: that its answer asks for
+    results: Sequence[ToolResult] = ()  #: that its request brings, for answers of earlier calls
+    retrieved: bool = False  #: its answer is that of an earlier call with the same response_id
 
 
 class Batch(Struct, frozen=True, kw_only=True):
@@ -73,6 +79,28 @@ class ReportRow(Struct, frozen=True, kw_only=True):
     ttft_p50_us: int | None
     ttft_p95_us: int | None
     ttft_p99_us: int | None
+    cache_write_tokens: int
+    tokens_per_s_p50: float | None
+    tokens_per_s_p5: float | None  #: all but one call of twenty were at least as fast
+    first_us: int | None  #: when its first call was accepted
+    last_us: int | None
+    series: tuple[tuple[int, int], ...] = ()  #: calls and nano-dollars of each bin that was asked for
+    merged: int = 0  #: so many groups that stand together here; then ``group`` holds only None
+
+
+class Layout(Struct, frozen=True, kw_only=True):
+    """Which groups of a report get a line of their own, in which order, and what a line shows over time.
+
+    Groups without a line stand together in a last one.
+    """
+
+    order: str | None = None  #: one of ``query.fields.ORDERS``; None: spans of time in their order, then by cost
+    limit: int | None = None  #: so many lines: those that are first by ``order``, or by cost
+    keep: frozenset[tuple[str | None, ...]] | None = None  #: in place of ``limit``: the groups that have lines
+    edges_us: tuple[int, ...] = ()  #: where the bins of ``series`` begin; the last one has no end
+
+
+EVERY_GROUP = Layout()
 
 
 class Stats(Struct, frozen=True, kw_only=True):
@@ -87,6 +115,27 @@ class Stats(Struct, frozen=True, kw_only=True):
     bytes: dict[str, int]  #: file name → size
 
 
+class JobState(enum.StrEnum):
+    """How far a job is."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class JobRow(Struct, frozen=True, kw_only=True):
+    """Work that a command asked for, and what has come of it."""
+
+    id: str  #: UUIDv7
+    kind: str
+    asked_at_us: int
+    updated_at_us: int = 0
+    state: str = JobState.WAITING
+    request: JSON  #: its parameters
+    receipt: JSON = {}  #: what was done, so far
+
+
 class Reader(Protocol):
     """What readers may ask. Every method sees one consistent moment."""
 
@@ -99,11 +148,18 @@ class Reader(Protocol):
         ...
 
     async def find(
-        self, where: Filter | None = None, *, after_rev: int | None = None, before: str | None = None, limit: int = 50
+        self,
+        where: Filter | None = None,
+        *,
+        after_rev: int | None = None,
+        before: str | None = None,
+        limit: int = 50,
+        every: bool = False,
     ) -> list[Call]:
         """Calls that match: newest first; with ``after_rev``, those changed since, oldest change first.
 
-        ``before``: only calls older than this id (keyset paging).
+        ``before``: only calls older than this id (keyset paging). Excluded calls are left out, unless
+        ``every`` is set or the filter speaks of ``excluded`` itself.
         """
         ...
 
@@ -126,13 +182,34 @@ class Reader(Protocol):
         """The raw bytes of a call; None while it runs, or when its bodies are gone or damaged."""
         ...
 
-    async def report(
-        self, by: Sequence[str], since_us: int | None = None, where: Filter | None = None, zone: tzinfo = UTC
-    ) -> list[ReportRow]:
-        """Sums per group: spans of time in their order, then by falling cost.
+    async def tools(self, call_id: str) -> list[ToolSpan]:
+        """The tools that a call's answer asked for, in their order, with what became of them."""
+        ...
 
-        ``by``: names out of ``query.fields.GROUPS``, none for one sum of all; ``zone`` says where
-        hours and days begin. Raises ``QueryError`` for other names.
+    async def job(self, job_id: str) -> JobRow | None:
+        """A job; None as long as nobody has taken it."""
+        ...
+
+    async def unfinished_jobs(self) -> list[JobRow]:
+        """Jobs that wait or were interrupted, oldest first."""
+        ...
+
+    async def report(
+        self,
+        by: Sequence[str],
+        since_us: int | None = None,
+        where: Filter | None = None,
+        zone: tzinfo = UTC,
+        *,
+        until_us: int | None = None,
+        every: bool = False,
+        layout: Layout = EVERY_GROUP,
+    ) -> list[ReportRow]:
+        """Sums per group of the calls that were accepted from ``since_us`` on and before ``until_us``.
+
+        ``by``: names that ``query.fields.check_groups`` takes, none for one sum of all; ``zone`` says
+        where hours and days begin. A call with several tags counts in the group of each. Excluded
+        calls are left out as in ``find``. Raises ``QueryError`` for other names.
         """
         ...
 
@@ -160,6 +237,18 @@ class Store(Reader, Protocol):
         """
         ...
 
+    async def rewrite(self, calls: Sequence[StoredCall]) -> None:
+        """Replace rows of calls that have ended, as one transaction: what was derived anew. Bodies stay.
+
+        Tools keep the results that were found for them. Calls that are not stored, or still run, are
+        passed over.
+        """
+        ...
+
+    async def put_job(self, job: JobRow) -> None:
+        """Store a job, or how far it is."""
+        ...
+
     async def stored_seqs(self, journal: str, from_seq: int) -> set[int]:
         """End sequences of this journal that are stored already, at or above ``from_seq``."""
         ...
@@ -167,6 +256,3 @@ class Store(Reader, Protocol):
     async def interrupt_running(self, journals_alive: Sequence[str], at_us: int) -> int:
         """Mark as interrupted the running calls whose journal no longer exists; how many there were."""
         ...
-
-
-JSON = dict[str, Any]

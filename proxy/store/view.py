@@ -7,23 +7,28 @@ whose bodies are gone, were not to be kept, or are still coming shows null there
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import msgspec
 
 from ..clock import rfc3339
-from ..records import Call, Exchange, Parsed
+from ..records import Call, Exchange, Parsed, ToolSpan
 from .base import JSON
 
 
-def call_json(call: Call, parsed: Parsed | None, exchange: Exchange | None) -> JSON:
+def call_json(call: Call, parsed: Parsed | None, exchange: Exchange | None, tools: Sequence[ToolSpan] = ()) -> JSON:
     """All of a call, every key present, in the order of ``KEYS``.
 
     ``parsed``: what a dialect read out of ``exchange``; both None when there are no bodies.
+    ``tools``: what became of the tools that its answer asked for.
     """
     said = parsed if exchange is not None and not exchange.begin.no_log else None
-    return {key: _BODIES[key](said) if key in _BODIES else _ROW[key](call) for key in KEYS}
+    shown = {key: _BODIES[key](said) if key in _BODIES else _ROW[key](call) for key in KEYS}
+    spans = {tool.place: tool for tool in tools}
+    for place, tool in enumerate(shown["tool_calls"] or ()):
+        tool |= _span(spans.get(place))
+    return shown
 
 
 def summary_json(call: Call) -> JSON:
@@ -44,6 +49,10 @@ def _milliseconds(us: int | None) -> float | None:
     return None if us is None else us / 1000
 
 
+def _duration(column: str) -> Callable[[Call], Any]:
+    return lambda call: _milliseconds(getattr(call, column))
+
+
 def _dollars(nano_usd: int | None) -> float | None:
     return None if nano_usd is None else nano_usd / 1_000_000_000
 
@@ -59,7 +68,24 @@ def _input(said: Parsed | None) -> list[JSON] | None:
 def _tool_calls(said: Parsed | None) -> list[JSON] | None:
     if said is None:
         return None
-    return [{"id": tool.id, "name": tool.name, "arguments": tool.arguments} for tool in said.tool_calls]
+    return [
+        {"id": tool.id, "name": tool.name, "arguments": tool.arguments, "server": tool.server}
+        for tool in said.tool_calls
+    ]
+
+
+def _span(tool: ToolSpan | None) -> JSON:
+    """What became of a tool call; nothing is known as long as no request has brought its result."""
+    return {
+        "result_call": tool.result_call if tool else None,
+        "result_bytes": tool.result_bytes if tool else None,
+        "duration_ms": _milliseconds(tool.duration_us) if tool else None,
+        "failed": tool.failed if tool else None,
+    }
+
+
+def _retrieved(said: Parsed | None) -> list[JSON] | None:
+    return None if said is None else [msgspec.to_builtins(document) for document in said.documents]
 
 
 #: Every key, in order. Later keys are appended, none is ever taken away.
@@ -70,6 +96,10 @@ KEYS = (
     "cost_usd", "cost_source", "finish_reason", "user", "session", "conversation", "key", "client",
     "system_prompt", "input", "output", "tool_calls", "metadata", "tags", "request_id", "response_id",
     "request_bytes", "response_bytes",
+    "reasoning", "refusal", "retrieved", "trace", "parent", "prompt", "prompt_version", "agent", "program", "cwd",
+    "branch", "excluded", "retry", "retry_of", "service_tier", "system_fingerprint", "filtered", "documents",
+    "upstream_ms", "chunks", "longest_gap_ms", "tokens_per_s", "limit_requests", "remaining_requests",
+    "reset_requests_ms", "limit_tokens", "remaining_tokens", "reset_tokens_ms", "retry_after_ms", "background", "notes",
 )  # fmt: skip
 
 _BODIES: dict[str, Callable[[Parsed | None], Any]] = {
@@ -77,6 +107,9 @@ _BODIES: dict[str, Callable[[Parsed | None], Any]] = {
     "input": _input,
     "output": lambda said: said.output if said else None,
     "tool_calls": _tool_calls,
+    "reasoning": lambda said: said.reasoning if said else None,
+    "refusal": lambda said: said.refusal if said else None,
+    "retrieved": _retrieved,
 }
 BODY_KEYS = tuple(_BODIES)
 
@@ -89,6 +122,11 @@ _CONVERTED: dict[str, Callable[[Call], Any]] = {
     "cost_usd": lambda call: _dollars(call.cost_nano_usd),
     "metadata": lambda call: dict(call.metadata),
     "tags": lambda call: list(call.tags),
+    "notes": lambda call: list(call.notes),
+    **{
+        f"{name}_ms": _duration(f"{name}_us")
+        for name in ("upstream", "longest_gap", "reset_requests", "reset_tokens", "retry_after")
+    },
 }
 _ROW: dict[str, Callable[[Call], Any]] = {
     key: _CONVERTED.get(key) or _column(key) for key in KEYS if key not in _BODIES

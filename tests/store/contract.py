@@ -14,8 +14,10 @@ from proxy.errors import CallNotFound, QueryError
 from proxy.query.parse import parse_filter
 from proxy.records import Call, evolve
 from proxy.store.base import Gap, Position, Reader, Store, StoredCall
+from tests.store.contract_links import LinksContract
 from tests.store.samples import (
     DAY_US,
+    FULL,
     NOON_US,
     an_id,
     as_stored,
@@ -29,51 +31,8 @@ from tests.store.samples import (
 OpenStore = Callable[[], Awaitable[Store]]
 OpenReader = Callable[[], Awaitable[Reader]]
 
-FULL = Call(
-    id=an_id(),
-    started_at_us=NOON_US,
-    project="shop",
-    upstream="openai",
-    dialect="openai_chat",
-    endpoint="/v1/chat/completions",
-    method="POST",
-    path="/p/shop/v1/chat/completions",
-    stream=True,
-    status="error",
-    http_status=500,
-    error_type="server_error",
-    error_message="it 'broke' \0 here",
-    model_requested="gpt-5",
-    model="gpt-5-2025-08-07",
-    latency_us=1_234_567,
-    ttft_us=0,
-    input_tokens=0,
-    output_tokens=2,
-    cached_tokens=3,
-    cache_write_tokens=4,
-    reasoning_tokens=5,
-    tokens_source="upstream",
-    cost_nano_usd=12_345_678_901,
-    cost_source="genai-prices 1",
-    finish_reason="stop",
-    user="ü",
-    session="s",
-    conversation="c",
-    key="fp:1",
-    client="127.0.0.1:5",
-    metadata={"b": "2", "a": "1", "__proto__": "x", "it's \"\0": ""},
-    tags=("prod", "a b"),
-    request_id="req_1",
-    response_id="resp_1",
-    request_bytes=10,
-    response_bytes=20,
-    preview_input="hi",
-    preview_output="there",
-    notes=("odd", "strange"),
-)
 
-
-class StoreContract:
+class StoreContract(LinksContract):
     """The promises of ``store.base``."""
 
     # --- what is written comes back ---------------------------------------------------------------

@@ -7,10 +7,9 @@ import json
 import orjson
 
 from proxy.query.fields import FIELDS
-from proxy.records import Begin, Call, ContentPart, Exchange, Message, Parsed, ToolCall, evolve
+from proxy.records import Begin, Call, ContentPart, Exchange, Message, Parsed, ToolCall, ToolSpan, evolve
 from proxy.store.view import BODY_KEYS, KEYS, call_json, selected, summary_json
-from tests.store.contract import FULL
-from tests.store.samples import NOON_US, an_exchange, an_id
+from tests.store.samples import FULL, NOON_US, an_exchange, an_id
 
 #: As the documentation promises them, in this order.
 PROMISED = (
@@ -50,7 +49,19 @@ def test_values_in_the_units_of_people() -> None:
         {"role": "user", "parts": [{"type": "text", "text": "hi"}, {"type": "image", "size": 3}]},
         {"role": "assistant", "parts": []},
     ]
-    assert shown["tool_calls"] == [{"id": None, "name": "search", "arguments": '{"q": '}]
+    unknown = {"result_call": None, "result_bytes": None, "duration_ms": None, "failed": None}
+    called = {"id": None, "name": "search", "arguments": '{"q": ', "server": False}
+    assert shown["tool_calls"] == [called | unknown]
+
+
+def test_tools_show_what_became_of_them() -> None:
+    tool = ToolSpan(
+        place=0, id=None, name="search", arguments_bytes=6, digest=1,
+        result_call=FULL.id, result_bytes=9, duration_us=1500, failed=True,
+    )  # fmt: skip
+    (shown,) = call_json(FULL, PARSED, EXCHANGE, [tool])["tool_calls"]
+    assert (shown["result_call"], shown["result_bytes"]) == (FULL.id, 9)
+    assert (shown["duration_ms"], shown["failed"]) == (1.5, True)
 
 
 def test_unknown_is_null() -> None:
@@ -58,15 +69,15 @@ def test_unknown_is_null() -> None:
     shown = call_json(bare, None, None)
     known = {key: value for key, value in shown.items() if value is not None}
     assert set(known) == {
-        *("id", "started_at", "updated_at", "project", "method", "path", "status", "metadata", "tags")
+        *("id", "started_at", "updated_at", "project", "method", "path", "status", "metadata", "tags", "notes")
     }
-    assert (shown["status"], shown["metadata"], shown["tags"]) == ("running", {}, [])
+    assert (shown["status"], shown["metadata"], shown["tags"], shown["notes"]) == ("running", {}, [], [])
 
 
 def test_what_was_not_to_be_kept_is_null() -> None:
     begin = Begin(id=b"\1" * 16, started_at_us=1, accepted_us=1, method="POST", target="/", no_log=True)
     shown = call_json(FULL, Parsed(), Exchange(begin=begin))
-    assert [shown[key] for key in BODY_KEYS] == [None] * 4
+    assert [shown[key] for key in BODY_KEYS] == [None] * len(BODY_KEYS)
 
 
 def test_selected_keys() -> None:
@@ -74,4 +85,4 @@ def test_selected_keys() -> None:
 
 
 def test_every_key_of_a_row_is_a_field() -> None:
-    assert set(FIELDS) == {*KEYS, "created"} - set(BODY_KEYS)
+    assert set(FIELDS) == {*KEYS, "created"} - {*BODY_KEYS, "notes"}

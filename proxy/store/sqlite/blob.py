@@ -1,5 +1,6 @@
-"""How bytes lie in a segment: raw, or zstd when that is smaller. 2 and above are left for
-dictionaries and deltas. zstandard is loaded when it is first needed: listing calls needs none.
+"""How bytes lie in a segment: raw, or zstd when that is smaller; and whether they are the bytes
+themselves or a template of them. 4 and above are left for dictionaries and deltas. zstandard is
+loaded when it is first needed: listing calls needs none.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
 RAW = 0
 ZSTD = 1
+TEMPLATE = 2  #: added to one of the above: what is packed is a template, see template.py
 _WORTH_BYTES = 96  # below this zstd's own header eats the gain
 _LEVEL = 3
 
@@ -30,24 +32,28 @@ def pack(data: bytes) -> tuple[int, bytes]:
 
 
 def unpack(enc: int, size: int, stored: bytes) -> bytes:
-    """What was packed; ``size`` bounds the memory that damaged bytes can ask for."""
-    if enc == ZSTD:
-        data = _decompress(stored, size)
-    elif enc == RAW:
-        data = stored
-    else:
-        raise DamagedError(f"encoding {enc} is unknown")
+    """What was packed, ``size`` bytes."""
+    data = unpack_within(enc, size, stored)
     if len(data) != size:
         raise DamagedError(f"{len(data)} bytes instead of {size}")
     return data
 
 
-def _decompress(stored: bytes, size: int) -> bytes:
+def unpack_within(enc: int, most: int, stored: bytes) -> bytes:
+    """What was packed; ``most`` bounds the memory that damaged bytes can ask for."""
+    if enc == ZSTD:
+        return _decompress(stored, most)
+    if enc == RAW:
+        return stored
+    raise DamagedError(f"encoding {enc} is unknown")
+
+
+def _decompress(stored: bytes, most: int) -> bytes:
     from zstandard import ZstdError, frame_content_size
 
     try:
-        if frame_content_size(stored) != size:
-            raise DamagedError(f"the frame does not hold {size} bytes")
+        if not 0 <= frame_content_size(stored) <= most:
+            raise DamagedError(f"the frame does not hold up to {most} bytes")
         return _decompressor().decompress(stored)
     except ZstdError as error:
         raise DamagedError(str(error)) from error

@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
 from ...records import Begin, End, Exchange, Head
-from .blob import DamagedError, unpack
-from .files import connect_reader
+from .blob import TEMPLATE, DamagedError, unpack, unpack_within
+from .files import connect_reader, schema_version
 from .queries import QUERIES
 from .slices import Slices
+from .template import rebuilt
 
 #: What reading a damaged file can raise; Python cannot even decode some of SQLite's messages about it.
 UNREADABLE = (sqlite3.Error, DamagedError, OSError, TypeError, ValueError)
+_BLOBS_SINCE = 2  # version of a segment
 HASH_BYTES = 16
 SEAL_BYTES = 8
 Marks = tuple[tuple[int, int], ...]
@@ -100,6 +104,26 @@ class SegmentReader:
         """Close the file."""
         self.connection.close()
 
+    def damaged_blobs(self) -> Iterator[str]:
+        """One sentence for each blob that cannot be given back."""
+        try:
+            blobs = self._blobs()
+        except UNREADABLE as error:
+            yield f"its blobs cannot be listed: {error}"
+            return
+        for blob in blobs:
+            try:
+                self._blob(blob)
+            except DamagedError as error:
+                yield str(error)
+            except UNREADABLE as error:
+                yield f"blob {blob} cannot be read: {error}"
+
+    def _blobs(self) -> list[int]:
+        if schema_version(self.connection) < _BLOBS_SINCE:
+            return []
+        return [blob for (blob,) in self.connection.execute(QUERIES["blob_ids"])]
+
     def exchange(self, row_id: int, uuid: bytes) -> Exchange | None:
         """What was stored for a call; None when the segment does not hold it."""
         row = self.connection.execute(QUERIES["exchange"], (row_id, uuid)).fetchone()
@@ -137,10 +161,28 @@ class SegmentReader:
         if row is None:
             raise DamagedError(f"message {msg} is missing")
         digest, enc, size, stored = row
-        data = unpack(enc, size, stored)
+        data = self._rebuilt(enc, size, stored) if enc & TEMPLATE else unpack(enc, size, stored)
         if salted_hash(self._salt, data) != digest:
             raise DamagedError(f"message {msg} has changed since it was stored")
         return data, digest
+
+    def _rebuilt(self, enc: int, size: int, stored: bytes) -> bytes:
+        return rebuilt(unpack_within(enc - TEMPLATE, size, stored), lambda blob: self._blob(blob, size))
+
+    def _blob(self, blob: int, most: int = sys.maxsize) -> bytes:
+        row = self.connection.execute(QUERIES["blob"], (blob,)).fetchone()
+        if row is None:
+            raise DamagedError(f"blob {blob} is missing")
+        digest, enc, size, stored = row
+        if size > most:
+            raise DamagedError(f"blob {blob} is larger than what it is a part of")
+        try:
+            data = unpack(enc, size, stored)
+        except DamagedError as error:
+            raise DamagedError(f"blob {blob}: {error}") from error
+        if salted_hash(self._salt, data) != digest:
+            raise DamagedError(f"blob {blob} has changed since it was stored")
+        return data
 
 
 class _Body(Struct, frozen=True):

@@ -12,7 +12,7 @@ from typing import Any
 from msgspec import Struct
 
 from ...query.fields import FIELDS, Field, Kind, stored
-from ...query.tree import And, Comparison, Filter, Not, Or
+from ...query.tree import And, Comparison, Filter, Not, Or, fields_of
 from . import rows
 
 
@@ -48,6 +48,14 @@ def compiled(where: Filter | None) -> Condition:
             return joined(" AND ", [compiled(child) for child in children])
         case Or(children):
             return joined(" OR ", [compiled(child) for child in children])
+
+
+def counted(where: Filter | None) -> list[Condition]:
+    """The same, without excluded calls, unless the filter itself speaks of them."""
+    conditions = [compiled(where)]
+    if "excluded" not in fields_of(where):
+        conditions.append(Condition("excluded IS NULL"))
+    return conditions
 
 
 def joined(word: str, conditions: Sequence[Condition]) -> Condition:

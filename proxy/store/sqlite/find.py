@@ -9,11 +9,12 @@ from pathlib import Path
 
 from ...errors import CallNotFound
 from ...query.tree import Filter
-from ...records import Call
+from ...records import Call, ToolSpan
 from ..base import Position, Stats
 from . import rows
-from .compile import Condition, compiled, joined
+from .compile import Condition, compiled, counted, joined
 from .files import transaction
+from .links import tool_span
 from .queries import QUERIES
 from .recent import Recent
 
@@ -49,9 +50,10 @@ def find(
     after_rev: int | None,
     before: str | None,
     limit: int,
+    every: bool = False,
 ) -> list[Call]:
     """See ``Reader.find``."""
-    conditions = [compiled(where)]
+    conditions = [compiled(where)] if every else counted(where)
     if after_rev is not None:
         conditions.append(Condition("rev > ?", (after_rev,)))
     if before is not None:
@@ -95,6 +97,11 @@ def latest_rev(connection: sqlite3.Connection) -> int:
     """See ``Reader.latest_rev``."""
     (rev,) = connection.execute(QUERIES["last_rev"]).fetchone()
     return int(rev)
+
+
+def tools(connection: sqlite3.Connection, call_id: str) -> list[ToolSpan]:
+    """See ``Reader.tools``."""
+    return [tool_span(row) for row in connection.execute(QUERIES["tools"], (_uuid(call_id),))]
 
 
 # --- ids -----------------------------------------------------------------------------------------

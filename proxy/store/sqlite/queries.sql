@@ -90,22 +90,115 @@ SELECT id, val FROM dim WHERE kind = 22 ORDER BY id;
 -- name: loose_postings
 SELECT count(*) FROM posting WHERE call NOT IN (SELECT id FROM call) OR dim NOT IN (SELECT id FROM dim);
 
+-- name: add_tool
+INSERT INTO tool_call (call, place, tool_id, name, arguments_bytes, digest, server) VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (call, place) DO UPDATE SET
+    tool_id = excluded.tool_id, name = excluded.name, arguments_bytes = excluded.arguments_bytes,
+    server = excluded.server,
+    result_call = iif(digest = excluded.digest, result_call, NULL),
+    result_bytes = iif(digest = excluded.digest, result_bytes, NULL),
+    duration_us = iif(digest = excluded.digest, duration_us, NULL),
+    failed = iif(digest = excluded.digest, failed, NULL),
+    digest = excluded.digest;
+
+-- name: drop_tools
+-- Of a call, from a place on: today's parser finds fewer.
+DELETE FROM tool_call WHERE call = ? AND place >= ?;
+
+-- name: waiting_tool
+-- The newest tool call that this result can be for: asked for under the same key, before the request was made.
+SELECT tool_call.call, place, asked.started_at_us + asked.latency_us
+FROM tool_call JOIN call AS asked ON asked.id = tool_call.call
+WHERE digest = ?1 AND result_call IS NULL AND server = 0 AND tool_call.call <> ?2
+    AND asked.key IS ?3 AND asked.started_at_us < ?4 AND asked.latency_us IS NOT NULL
+ORDER BY asked.started_at_us DESC LIMIT 1;
+
+-- name: end_tool
+UPDATE tool_call SET result_call = ?, result_bytes = ?, duration_us = ?, failed = ? WHERE call = ? AND place = ?;
+
+-- name: tools
+SELECT place, tool_id, dim.val, arguments_bytes, digest, server, result.uuid, result_bytes, duration_us, failed
+FROM tool_call
+JOIN call ON call.id = tool_call.call
+LEFT JOIN dim ON dim.id = tool_call.name
+LEFT JOIN call AS result ON result.id = result_call
+WHERE call.uuid = ? ORDER BY place;
+
+-- name: tried_before
+-- The last call before a retry that asked the same with the same key.
+SELECT uuid FROM call
+WHERE request_digest = ?1 AND id <> ?2 AND key IS ?3 AND started_at_us < ?4 AND started_at_us >= ?4 - ?5
+ORDER BY started_at_us DESC LIMIT 1;
+
+-- name: set_retry_of
+UPDATE call SET retry_of = ? WHERE id = ?;
+
+-- name: answered_later
+-- The first call that is answered by this response.
+SELECT id, input_tokens IS NOT NULL OR output_tokens IS NOT NULL FROM call
+WHERE response_id = ? AND background = 1 AND id <> ? ORDER BY id LIMIT 1;
+
+-- name: hand_over
+-- What a call that retrieved an answer has found out belongs to the call that asked for it.
+UPDATE call SET
+    rev = ?1, updated_at_us = ?2,
+    (model, finish_reason, service_tier, input_tokens, output_tokens, cached_tokens, cache_write_tokens,
+     reasoning_tokens, tokens_source, cost_nano_usd, cost_source, preview_output, filtered)
+    = (SELECT coalesce(found.model, call.model), found.finish_reason, found.service_tier, found.input_tokens,
+        found.output_tokens, found.cached_tokens, found.cache_write_tokens, found.reasoning_tokens,
+        found.tokens_source, found.cost_nano_usd, found.cost_source, found.preview_output, found.filtered
+       FROM call AS found WHERE found.id = ?3)
+WHERE id = ?4;
+
+-- name: keep_none
+-- Its tokens are counted elsewhere.
+UPDATE call SET
+    input_tokens = NULL, output_tokens = NULL, cached_tokens = NULL, cache_write_tokens = NULL,
+    reasoning_tokens = NULL, tokens_source = NULL, cost_nano_usd = NULL, cost_source = NULL
+WHERE id = ?;
+
+-- name: hold_response
+-- The first retrieval of an answer that was asked for elsewhere stands for that call.
+UPDATE call SET background = 1 WHERE id = ?;
+
+-- name: loose_tools
+SELECT count(*) FROM tool_call WHERE call NOT IN (SELECT id FROM call);
+
+-- name: put_job
+INSERT INTO job (uuid, kind, asked_at_us, updated_at_us, state, request, receipt) VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (uuid) DO UPDATE SET
+    updated_at_us = excluded.updated_at_us, state = excluded.state, receipt = excluded.receipt;
+
+-- name: job
+SELECT uuid, kind, asked_at_us, updated_at_us, state, request, receipt FROM job WHERE uuid = ?;
+
+-- name: unfinished_jobs
+SELECT uuid, kind, asked_at_us, updated_at_us, state, request, receipt FROM job
+WHERE state IN ('waiting', 'running') ORDER BY uuid;
+
 -- name: last_ids
 -- In a segment: where to go on counting.
 SELECT
     (SELECT coalesce(max(id), 0) FROM msg),
     (SELECT coalesce(max(id), 0) FROM node),
-    (SELECT coalesce(max(id), 0) FROM exchange);
+    (SELECT coalesce(max(id), 0) FROM exchange),
+    (SELECT coalesce(max(id), 0) FROM blob);
 
 -- name: newest_messages
 -- In a segment: what may be recognised when it comes again, newest first.
 SELECT hash, id FROM msg ORDER BY id DESC LIMIT ?;
+
+-- name: newest_blobs
+SELECT hash, id FROM blob ORDER BY id DESC LIMIT ?;
 
 -- name: newest_nodes
 SELECT parent, msg, id FROM node ORDER BY id DESC LIMIT ?;
 
 -- name: add_message
 INSERT INTO msg (id, hash, enc, size, body) VALUES (?, ?, ?, ?, ?);
+
+-- name: add_blob
+INSERT INTO blob (id, hash, type, enc, size, body) VALUES (?, ?, ?, ?, ?, ?);
 
 -- name: add_node
 INSERT INTO node (id, parent, msg) VALUES (?, ?, ?);
@@ -123,6 +216,13 @@ FROM exchange WHERE id = ? AND call = ?;
 
 -- name: message
 SELECT hash, enc, size, body FROM msg WHERE id = ?;
+
+-- name: blob
+-- In a segment: media or a vector, decoded.
+SELECT hash, enc, size, body FROM blob WHERE id = ?;
+
+-- name: blob_ids
+SELECT id FROM blob ORDER BY id;
 
 -- name: chain
 -- In a segment: the messages from a node up to the first one, last first. Parents are older than

@@ -14,9 +14,9 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from ...errors import CallNotFound, StoreError
 from ...query.tree import Filter
-from ...records import Call, Exchange
-from ..base import Position, ReportRow, Stats
-from . import find
+from ...records import Call, Exchange, ToolSpan
+from ..base import EVERY_GROUP, JobRow, Layout, Position, ReportRow, Stats
+from . import find, jobs
 from .bodies import UNREADABLE, SegmentReader, open_segment
 from .files import MAIN, connect_reader, refuse_network, store_directory
 from .queries import QUERIES
@@ -63,10 +63,16 @@ class SqliteReader:
         return await self._ask(0, find.latest_rev)
 
     async def find(
-        self, where: Filter | None = None, *, after_rev: int | None = None, before: str | None = None, limit: int = 50
+        self,
+        where: Filter | None = None,
+        *,
+        after_rev: int | None = None,
+        before: str | None = None,
+        limit: int = 50,
+        every: bool = False,
     ) -> list[Call]:
         """See ``Reader``."""
-        return await self._ask([], find.find, self._texts, where, after_rev, before, limit)
+        return await self._ask([], find.find, self._texts, where, after_rev, before, limit, every)
 
     async def recorded_by(self, relay: str) -> list[Call]:
         """See ``Reader``."""
@@ -90,17 +96,34 @@ class SqliteReader:
         """See ``Reader``."""
         return await self._ask(None, self._bodies.exchange, call_id)
 
+    async def tools(self, call_id: str) -> list[ToolSpan]:
+        """See ``Reader``."""
+        return await self._ask([], find.tools, call_id)
+
+    async def job(self, job_id: str) -> JobRow | None:
+        """See ``Reader``."""
+        return await self._ask(None, jobs.one, job_id)
+
+    async def unfinished_jobs(self) -> list[JobRow]:
+        """See ``Reader``."""
+        return await self._ask([], jobs.unfinished)
+
     async def report(
         self,
         by: Sequence[str],
         since_us: int | None = None,
         where: Filter | None = None,
         zone: tzinfo = UTC,
+        *,
+        until_us: int | None = None,
+        every: bool = False,
+        layout: Layout = EVERY_GROUP,
     ) -> list[ReportRow]:
         """See ``Reader``."""
-        from .report import report
+        from .report import Question, report
 
-        return await self._ask([], report, self._texts, by, since_us, where, zone)
+        question = Question(by=tuple(by), since_us=since_us, until_us=until_us, where=where, zone=zone, every=every)
+        return await self._ask([], report, self._texts, question, layout)
 
     async def stats(self) -> Stats:
         """See ``Reader``."""

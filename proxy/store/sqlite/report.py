@@ -1,185 +1,222 @@
-"""Sums and exact percentiles per group, by one pass over the rows that count.
+"""Sums and exact percentiles per group, by one statement over the rows that count.
 
-Roll-ups will answer the common reports without the pass; until then a million calls take
-seconds.
+SQLite adds up by the raw values of a row; what these mean to people — the days of a zone, the
+model that a failed call would have reached, each of several tags — is found per group. Roll-ups
+will answer the common reports without the pass; until then a million calls take seconds.
 """
 
 from __future__ import annotations
 
+import math
 import sqlite3
-from array import array
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta, tzinfo
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import tzinfo
+from functools import partial
+from itertools import pairwise, product
 from typing import Any
 
-from ...query.fields import FIELDS, SPANS, Kind, check_groups
+import orjson
+from msgspec import Struct
+
+from ...query.fields import FIELDS, METADATA, SPANS, TAG, Kind, check_groups
+from ...query.spans import QUARTER_US, Labels
 from ...query.tree import Filter
-from ...records import Status
-from ..base import ReportRow
+from ..base import Layout, ReportRow
 from . import rows
-from .compile import Condition, compiled, joined
+from .compile import Condition, compiled, counted, joined
 from .files import transaction
 from .find import Texts
+from .sums import PARTS, SELECTED, Sums
 
-_SUMS = ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "cost_nano_usd")
-_ERRORS = {Status.ERROR, Status.TRUNCATED, Status.INTERRUPTED}
-_HOUR_US = 3_600_000_000
-
-Label = Callable[[Any], Any]
+Group = tuple[str | None, ...]
+#: From the raw values of one field to the groups that its calls count in.
+Naming = Callable[..., Sequence[str | None]]
 
 
-def report(
+class Question(Struct, frozen=True, kw_only=True):
+    """Which calls, in which groups. See ``Reader.report``."""
+
+    by: tuple[str, ...]
+    since_us: int | None
+    until_us: int | None
+    where: Filter | None
+    zone: tzinfo
+    every: bool
+
+
+def report(connection: sqlite3.Connection, texts: Texts, question: Question, layout: Layout) -> list[ReportRow]:
+    """See ``Reader.report``."""
+    check_groups(question.by)
+    columns = [_columns(name) for name in question.by]
+    with transaction(connection, "DEFERRED"):
+        parts = _parts(connection, question, columns, layout.edges_us)
+        groups = _grouped(parts, _namings(connection, texts, question, columns, parts), columns, layout.edges_us)
+    return _laid_out(groups, question.by, layout)
+
+
+# --- the statement -----------------------------------------------------------------------------------
+
+
+def _columns(name: str) -> tuple[Condition, ...]:
+    """The raw values that name a group of this field."""
+    if name.startswith(METADATA):
+        return (Condition("(SELECT value FROM json_each(metadata) WHERE key = ?)", (rows.fit(name[len(METADATA) :]),)),)
+    if name in SPANS:
+        return (Condition(f"started_at_us / {QUARTER_US} * {QUARTER_US}"),)
+    if name == "model":
+        return Condition("model"), Condition("model_requested")
+    return (Condition("tags" if name == TAG else FIELDS[name].column),)
+
+
+def _parts(
+    connection: sqlite3.Connection, question: Question, columns: Sequence[tuple[Condition, ...]], edges: Sequence[int]
+) -> list[tuple[Any, ...]]:
+    """Of each combination of raw values, and of each bin: ``SELECTED``, then the values."""
+    keys = [column for some in columns for column in some]
+    if len(edges) > 1:
+        width = math.gcd(*(after - before for before, after in pairwise(edges)))
+        keys.append(Condition("max(started_at_us - ?, 0) / ?", (edges[0], width)))
+    condition = _condition(question)
+    sql = f"SELECT {', '.join([SELECTED, *(key.sql for key in keys)])} FROM call WHERE {condition.sql}"
+    if keys:
+        sql += f" GROUP BY {', '.join(str(PARTS + place) for place in range(1, len(keys) + 1))}"
+    values = (value for part in (*keys, condition) for value in part.values)
+    return [part for part in connection.execute(sql, tuple(values)) if part[0]]
+
+
+def _condition(question: Question) -> Condition:
+    conditions = [compiled(question.where)] if question.every else counted(question.where)
+    for op, at_us in ((">=", question.since_us), ("<", question.until_us)):
+        if at_us is not None:
+            conditions.append(Condition(f"started_at_us {op} ?", (at_us,)))
+    return joined(" AND ", conditions)
+
+
+# --- what raw values mean ----------------------------------------------------------------------------
+
+
+def _grouped(
+    parts: Iterable[tuple[Any, ...]],
+    namings: Sequence[Naming],
+    columns: Sequence[tuple[Condition, ...]],
+    edges: Sequence[int],
+) -> dict[Group, Sums]:
+    places = _places(columns)
+    groups: defaultdict[Group, Sums] = defaultdict(partial(Sums, edges))
+    for part in parts:
+        names = (naming(*part[place]) for naming, place in zip(namings, places, strict=True))
+        for group in product(*names):
+            groups[group].add(part)
+    return groups
+
+
+def _places(columns: Sequence[tuple[Condition, ...]]) -> list[slice]:
+    """Where the raw values of each field stand in a part."""
+    ends = [PARTS]
+    for some in columns:
+        ends.append(ends[-1] + len(some))
+    return [slice(start, end) for start, end in pairwise(ends)]
+
+
+def _namings(
     connection: sqlite3.Connection,
     texts: Texts,
-    by: Sequence[str],
-    since_us: int | None,
-    where: Filter | None,
-    zone: tzinfo,
-) -> list[ReportRow]:
-    """See ``Reader.report``."""
-    check_groups(tuple(by))
-    conditions = [compiled(where)]
-    if since_us is not None:
-        conditions.append(Condition("started_at_us >= ?", (since_us,)))
-    condition = joined(" AND ", conditions)
-    columns = ", ".join((*_SUMS, *map(_expression, by)))
-    sql = f"SELECT status, latency_us, ttft_us, {columns} FROM call WHERE {condition.sql}"
-    groups: dict[tuple[Any, ...], _Sums] = {}
-    with transaction(connection, "DEFERRED"):
-        labels: dict[int, Label] = {index: _Spans(name, zone).label for index, name in enumerate(by) if name in SPANS}
-        if "model" in by:
-            labels[by.index("model")] = _served(connection, condition)
-        for row in connection.execute(sql, condition.values):
-            key = row[8:]
-            for index, label in labels.items():
-                key = (*key[:index], label(key[index]), *key[index + 1 :])
-            sums = groups.get(key)
-            if sums is None:
-                sums = groups[key] = _Sums()
-            sums.add(row)
-        named = _named(connection, texts, by, groups)
-    return _sorted(named, by)
+    question: Question,
+    columns: Sequence[tuple[Condition, ...]],
+    parts: Sequence[tuple[Any, ...]],
+) -> list[Naming]:
+    found = [{part[place] for part in parts} for place in _places(columns)]
+    fields = list(zip(question.by, found, strict=True))
+    numbers = {number for name, raw in fields if name in rows.SHARED for values in raw for number in values}
+    known = texts.of(connection, numbers - {None})
+    return [_naming(name, raw, question.zone, known) for name, raw in fields]
 
 
-def _expression(name: str) -> str:
+def _naming(name: str, found: set[tuple[Any, ...]], zone: tzinfo, texts: Mapping[int, str]) -> Naming:
+    if name in SPANS:
+        label = Labels(name, zone).label
+        return lambda at_us: (label(at_us),)
     if name == "model":
-        return "coalesce(model, -model_requested)"  # below 0: nothing served, see _served
-    return "started_at_us" if name in SPANS else FIELDS[name].column
-
-
-def _served(connection: sqlite3.Connection, condition: Condition) -> Label:
-    """Where a call counts that no model served: for the only model that its name otherwise led to, or for its name."""
-    sql = (
-        "SELECT model_requested, min(model) FROM call "
-        f"WHERE {condition.sql} AND model IS NOT NULL AND model_requested IS NOT NULL "
-        "GROUP BY model_requested HAVING min(model) = max(model)"
-    )
-    only = dict(connection.execute(sql, condition.values))
-    return lambda model: model if model is None or model > 0 else only.get(-model, -model)
-
-
-def _named(
-    connection: sqlite3.Connection, texts: Texts, by: Sequence[str], groups: dict[tuple[Any, ...], _Sums]
-) -> list[ReportRow]:
-    states = texts.of(connection, {status for sums in groups.values() for status in sums.states})
-    shared = [index for index, name in enumerate(by) if name in rows.SHARED]
-    known = texts.of(connection, {key[index] for key in groups for index in shared if key[index] is not None})
-    labels = [_label(name, known) for name in by]
-    return [
-        sums.row(
-            tuple(None if value is None else label(value) for label, value in zip(labels, key, strict=True)), states
-        )
-        for key, sums in groups.items()
-    ]
-
-
-def _label(name: str, known: Any) -> Callable[[Any], str]:
+        return partial(_served, _only(found), texts)
+    if name == TAG:
+        return _tags
     if name in rows.SHARED:
-        return lambda value: str(known.get(value))
-    if name not in SPANS and FIELDS[name].kind is Kind.FLAG:
-        return lambda value: "true" if value else "false"
-    return str
+        return lambda number: (None if number is None else str(texts.get(number)),)
+    if name in FIELDS and FIELDS[name].kind is Kind.FLAG:
+        return lambda flag: (None if flag is None else "true" if flag else "false",)
+    return lambda value: (None if value is None else str(value),)
 
 
-def _sorted(found: list[ReportRow], by: Sequence[str]) -> list[ReportRow]:
-    """Spans of time in their order, other groups by what they cost, then by calls."""
-    times = [index for index, name in enumerate(by) if name in SPANS]
-    return sorted(
-        found,
-        key=lambda row: (
-            [row.group[index] or "" for index in times],
-            -row.cost_nano_usd,
-            -row.calls,
-            [value or "" for value in row.group],
-        ),
-    )
+def _tags(tags: str | None) -> Sequence[str | None]:
+    return tuple(dict.fromkeys(orjson.loads(tags))) if tags else (None,)
 
 
-class _Spans:
-    """From a moment to the label of its hour, day, week or month; computed once a quarter of an hour."""
-
-    def __init__(self, name: str, zone: tzinfo) -> None:
-        self._text = _SPAN_LABELS[name]
-        self._zone = zone
-        self._known: dict[int, str] = {}
-
-    def label(self, at_us: int) -> str:
-        quarter = at_us // (_HOUR_US // 4)  # every zone's offset is a multiple of a quarter of an hour
-        known = self._known.get(quarter)
-        if known is None:
-            known = self._known[quarter] = self._text(datetime.fromtimestamp(quarter * 900, UTC).astimezone(self._zone))
-        return known
+def _only(found: Iterable[tuple[int | None, int | None]]) -> dict[int, int]:
+    """The only model that a name led to, of names that led to one."""
+    served: defaultdict[int, set[int]] = defaultdict(set)
+    for model, requested in found:
+        if model is not None and requested is not None:
+            served[requested].add(model)
+    return {requested: min(models) for requested, models in served.items() if len(models) == 1}
 
 
-_SPAN_LABELS: dict[str, Callable[[datetime], str]] = {
-    "hour": lambda moment: moment.strftime("%Y-%m-%d %H:00"),
-    "day": lambda moment: moment.strftime("%Y-%m-%d"),
-    "week": lambda moment: (moment - timedelta(days=moment.weekday())).strftime("%Y-%m-%d"),
-    "month": lambda moment: moment.strftime("%Y-%m"),
+def _served(
+    only: Mapping[int, int], texts: Mapping[int, str], model: int | None, requested: int | None
+) -> Sequence[str | None]:
+    """A call that no model served counts for the only model that its name otherwise led to, or for its name."""
+    if model is None and requested is not None:
+        model = only.get(requested, requested)
+    return (None if model is None else str(texts.get(model)),)
+
+
+# --- order -------------------------------------------------------------------------------------------
+
+_ORDERS: dict[str, Callable[[ReportRow], int]] = {
+    "cost": lambda row: row.cost_nano_usd,
+    "calls": lambda row: row.calls,
+    "errors": lambda row: row.errors,
+    "tokens": lambda row: row.input_tokens + row.output_tokens,
+    "latency": lambda row: -1 if row.latency_p95_us is None else row.latency_p95_us,
 }
 
 
-class _Sums:
-    """One group while rows are added. Rows: status, latency, ttft, then ``_SUMS``."""
-
-    def __init__(self) -> None:
-        self.states: dict[int, int] = {}
-        self._sums = [0] * len(_SUMS)
-        self._with_cost = 0
-        self._without_cost = 0
-        self._latencies = array("q")
-        self._ttfts = array("q")
-
-    def add(self, row: tuple[Any, ...]) -> None:
-        status, latency, ttft = row[:3]
-        self.states[status] = self.states.get(status, 0) + 1
-        self._sums = [total + (value or 0) for total, value in zip(self._sums, row[3:8], strict=True)]
-        has_tokens = row[3] is not None or row[4] is not None
-        self._without_cost += row[7] is None and has_tokens and status != rows.RUNNING_ID
-        self._with_cost += row[7] is not None
-        if latency is not None:
-            self._latencies.append(latency)
-        if ttft is not None:
-            self._ttfts.append(ttft)
-
-    def row(self, group: tuple[str | None, ...], states: Any) -> ReportRow:
-        latencies, ttfts = sorted(self._latencies), sorted(self._ttfts)
-        return ReportRow(
-            group=group,
-            calls=sum(self.states.values()),
-            errors=sum(count for status, count in self.states.items() if states.get(status) in _ERRORS),
-            **dict(zip(_SUMS, self._sums, strict=True)),
-            calls_with_cost=self._with_cost,
-            calls_without_cost=self._without_cost,
-            latency_p50_us=percentile(latencies, 50),
-            latency_p95_us=percentile(latencies, 95),
-            latency_p99_us=percentile(latencies, 99),
-            ttft_p50_us=percentile(ttfts, 50),
-            ttft_p95_us=percentile(ttfts, 95),
-            ttft_p99_us=percentile(ttfts, 99),
-        )
+def _laid_out(groups: Mapping[Group, Sums], by: Sequence[str], layout: Layout) -> list[ReportRow]:
+    value = _ORDERS[layout.order or "cost"]
+    found = [sums.row(group) for group, sums in groups.items()]
+    found.sort(key=lambda row: (-value(row), -row.calls, [name or "" for name in row.group]))
+    kept, rest = _parted(found, layout)
+    if layout.order is None:
+        times = [place for place, name in enumerate(by) if name in SPANS]
+        first = _firsts(found, times)
+        kept.sort(key=lambda row: [first[place, row.group[place]] for place in times])
+    if rest:
+        kept.append(_together([groups[row.group] for row in rest], len(by), layout))
+    return kept
 
 
-def percentile(ordered: Sequence[int], percent: int) -> int | None:
-    """The smallest value that at least ``percent`` of 100 values do not exceed (nearest rank)."""
-    return ordered[-(-len(ordered) * percent // 100) - 1] if ordered else None
+def _parted(found: list[ReportRow], layout: Layout) -> tuple[list[ReportRow], list[ReportRow]]:
+    if layout.keep is not None:
+        return [row for row in found if row.group in layout.keep], [
+            row for row in found if row.group not in layout.keep
+        ]
+    if layout.limit is None or len(found) <= layout.limit + 1:  # a line for one group is that group's
+        return found, []
+    return found[: layout.limit], found[layout.limit :]
+
+
+def _firsts(found: Iterable[ReportRow], times: Sequence[int]) -> dict[tuple[int, str | None], int]:
+    """When the first call of each span came: names of hours do not sort when clocks go back."""
+    first: dict[tuple[int, str | None], int] = {}
+    for row in found:
+        for place in times:
+            span = place, row.group[place]
+            first[span] = min(first.get(span, row.first_us or 0), row.first_us or 0)
+    return first
+
+
+def _together(groups: Sequence[Sums], names: int, layout: Layout) -> ReportRow:
+    rest = Sums(layout.edges_us)
+    for sums in groups:
+        rest.merge(sums)
+    return rest.row((None,) * names, len(groups))

@@ -6,6 +6,7 @@ and to a bound: a text that is no text (lone surrogates) or endless, a count bey
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from uuid import UUID
@@ -20,6 +21,8 @@ KINDS = {
     "project": 1, "upstream": 2, "dialect": 3, "endpoint": 4, "method": 5, "path": 6, "status": 7, "error_type": 8,
     "model": 9, "model_requested": 9, "tokens_source": 10, "cost_source": 11, "finish_reason": 12, "user": 13,
     "session": 14, "conversation": 15, "key": 16, "metadata": 20, "tags": 21, "segment": 22, "journal": 23,
+    "trace": 24, "parent": 25, "prompt": 26, "prompt_version": 27, "agent": 28, "program": 29, "cwd": 30, "branch": 31,
+    "excluded": 32, "service_tier": 33, "system_fingerprint": 34, "filtered": 35, "tool": 36,
 }  # fmt: skip
 RUNNING_ID = 1  #: of the state ``running`` in ``dim``, by the first migration
 
@@ -29,7 +32,8 @@ _NOT_COLUMNS = ("id", "updated_at_us", "rev")
 COLUMNS = tuple(name for name in Call.__struct_fields__ if name not in _NOT_COLUMNS)
 SHARED = {name: KINDS[name] for name in COLUMNS if name in KINDS and name not in _POSTED}
 _DOCUMENTS = ("metadata", "tags", "notes")
-_TEXTS = ("error_message", "client", "request_id", "response_id", "preview_input", "preview_output")
+_FLAGS = ("stream", "background")
+_TEXTS = ("error_message", "client", "request_id", "response_id", "preview_input", "preview_output", "retry_of")
 
 Shared = Callable[[int, str], int]
 
@@ -46,6 +50,7 @@ UPSERT = (
     f"INSERT INTO call ({', '.join(WRITTEN)}) VALUES ({', '.join('?' * len(WRITTEN))}) "
     f"ON CONFLICT (id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in WRITTEN[2:])}"
 )
+REWRITE = f"UPDATE call SET rev = ?, updated_at_us = ?, {', '.join(f'{name} = ?' for name in COLUMNS)} WHERE id = ?"
 
 
 def uuid_bytes(call_id: str) -> bytes:
@@ -115,6 +120,10 @@ def _number(value: int, _: Shared) -> int | None:
     return int(value) if -(1 << 63) <= value < 1 << 63 else None
 
 
+def _real(value: float, _: Shared) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
 def _own_text(value: str, _: Shared) -> str:
     return fit(value, TEXT_CHARS)
 
@@ -126,6 +135,7 @@ def _document(value: Any, _: Shared) -> str | None:
 _OWN: dict[str, Callable[[Any, Shared], Any]] = {
     **dict.fromkeys(_TEXTS, _own_text),
     **dict.fromkeys(_DOCUMENTS, _document),
+    "tokens_per_s": _real,
 }
 _CODES = tuple((name, _code(name)) for name in COLUMNS)
 
@@ -140,14 +150,14 @@ def decode(row: tuple[Any, ...], texts: Mapping[int, str]) -> Call:
     values = dict(zip(COLUMNS, row[3:], strict=True))
     for name in SHARED:
         values[name] = texts.get(values[name])
-    stream = values["stream"]
+    flags = {name: None if values[name] is None else bool(values[name]) for name in _FLAGS}
     return Call(
         id=uuid_text(row[0]),
         updated_at_us=row[1],
         rev=row[2],
         **values
+        | flags
         | {
-            "stream": None if stream is None else bool(stream),
             "status": values["status"] or Status.RUNNING,
             "metadata": orjson.loads(values["metadata"] or "{}"),
             "tags": tuple(orjson.loads(values["tags"] or "[]")),

@@ -13,9 +13,11 @@ VERSION = len(_MIGRATIONS)
 
 
 def migrate(connection: sqlite3.Connection, path: Path) -> None:
-    """Bring a database to ``VERSION``, each step in a transaction of its own."""
-    for number, file in enumerate(_MIGRATIONS[check(connection, path) :], start=schema_version(connection) + 1):
-        connection.executescript(f"BEGIN IMMEDIATE;{file.read_text('utf-8')}\nPRAGMA user_version = {number};COMMIT;")
+    """Bring a database to ``VERSION`` in one transaction: a reader never meets a version between."""
+    missing = _MIGRATIONS[check(connection, path) :]
+    if missing:
+        steps = "\n".join(file.read_text("utf-8") for file in missing)
+        connection.executescript(f"BEGIN IMMEDIATE;{steps}\nPRAGMA user_version = {VERSION};COMMIT;")
 
 
 def check(connection: sqlite3.Connection, path: Path) -> int:

@@ -14,19 +14,26 @@ from typing import Any
 
 from ...errors import StoreError
 from ...records import Exchange
-from .blob import pack
+from .blob import RAW, TEMPLATE, pack
 from .bodies import Layout, record_bytes, salted_hash, seal
 from .files import connect_writer, schema_version, sync_directory, transaction
+from .inlay import Inlay
+from .mediatypes import is_dense
 from .queries import QUERIES
 from .recent import Recent
 from .slices import Slices, cut, whole
+from .template import inlays_of, template_bytes
 
-VERSION = 1
+VERSION = 2
 _SCHEMA = Path(__file__).with_name("segment.sql")
-_MEMORY_BYTES = 48 << 20  # for both dicts, both generations
+_MEMORY_BYTES = 48 << 20  # for the three dicts, both generations
 _ENTRY_BYTES = 240  # of one entry, key and value, measured
-_REMEMBERED = _MEMORY_BYTES // _ENTRY_BYTES // 4
+_REMEMBERED = _MEMORY_BYTES // _ENTRY_BYTES // 6
 _PENDING_BYTES = 8 << 20  # rows waiting for their insert
+
+
+class OlderSegment(Exception):
+    """A segment of an earlier llmtap: it is read, but nothing is added to it."""
 
 
 class SegmentWriter:
@@ -38,21 +45,29 @@ class SegmentWriter:
         try:
             self._salt = self._prepared()
             self._inode = path.stat().st_ino
-            last: tuple[int, int, int] = self._connection.execute(QUERIES["last_ids"]).fetchone()
-            self._msg, self._node, self._exchange = last
+            last: tuple[int, int, int, int] = self._connection.execute(QUERIES["last_ids"]).fetchone()
+            self._msg, self._node, self._exchange, self._blob = last
             self._messages: Recent[bytes, int] = Recent(_REMEMBERED)
             self._nodes: Recent[int, int] = Recent(_REMEMBERED)
+            self._blobs: Recent[bytes, int] = Recent(_REMEMBERED)
             self._remember()
         except BaseException:
             self._connection.close()
             raise
-        self._pending: dict[str, list[tuple[Any, ...]]] = {"add_message": [], "add_node": [], "add_exchange": []}
+        self._pending: dict[str, list[tuple[Any, ...]]] = {
+            "add_blob": [],
+            "add_message": [],
+            "add_node": [],
+            "add_exchange": [],
+        }
         self._pending_bytes = 0
 
     def _prepared(self) -> bytes:
         version = schema_version(self._connection)
         if version > VERSION:
             raise StoreError(f"{self.path} was written by a newer llmtap (schema {version}): upgrade llmtap")
+        if 0 < version < VERSION:
+            raise OlderSegment(f"{self.path} has schema {version}")
         if version == 0:
             script = f"BEGIN IMMEDIATE;{_SCHEMA.read_text('utf-8')}"
             self._connection.executescript(script)
@@ -63,9 +78,10 @@ class SegmentWriter:
         return salt
 
     def _remember(self) -> None:
-        newest = self._connection.execute(QUERIES["newest_messages"], (_REMEMBERED,)).fetchall()
-        for digest, msg in reversed(newest):
-            self._messages[digest] = msg
+        for statement, memory in (("newest_messages", self._messages), ("newest_blobs", self._blobs)):
+            newest = self._connection.execute(QUERIES[statement], (_REMEMBERED,)).fetchall()
+            for digest, number in reversed(newest):
+                memory[digest] = number
         nodes = self._connection.execute(QUERIES["newest_nodes"], (_REMEMBERED,)).fetchall()
         for parent, msg, node in reversed(nodes):
             self._nodes[parent << 40 | msg] = node
@@ -118,9 +134,30 @@ class SegmentWriter:
             return known, digest
         self._msg += 1
         self._messages[digest] = self._msg
-        enc, stored = pack(data)
+        enc, stored = self._without_inlays(data)
         self._queue("add_message", (self._msg, digest, enc, len(data), stored), len(stored))
         return self._msg, digest
+
+    def _without_inlays(self, data: bytes) -> tuple[int, bytes]:
+        """Encoding and bytes of a message whose media and vectors are stored as blobs."""
+        inlays = inlays_of(data)
+        if not inlays:
+            return pack(data)
+        enc, stored = pack(template_bytes(data, inlays, [self._stored_blob(inlay) for inlay in inlays]))
+        return enc + TEMPLATE, stored
+
+    def _stored_blob(self, inlay: Inlay) -> int:
+        """Number of a blob that is stored now."""
+        digest = salted_hash(self._salt, inlay.data)
+        known = self._blobs.get(digest)
+        if known is not None:
+            return known
+        self._blob += 1
+        self._blobs[digest] = self._blob
+        enc, stored = (RAW, inlay.data) if is_dense(inlay.media_type) else pack(inlay.data)
+        row = (self._blob, digest, inlay.media_type, enc, len(inlay.data), stored)
+        self._queue("add_blob", row, len(stored))
+        return self._blob
 
     def _child(self, parent: int, msg: int) -> int:
         key = parent << 40 | msg

@@ -11,6 +11,16 @@ CREATE TABLE about (
 CREATE TABLE msg (
     id   INTEGER PRIMARY KEY,
     hash BLOB NOT NULL,     -- first 16 bytes of SHA-256(salt, bytes)
+    enc  INTEGER NOT NULL,  -- 0 raw, 1 zstd; +2: a template, whose media and vectors are blobs
+    size INTEGER NOT NULL,  -- of the bytes, not as stored
+    body BLOB NOT NULL
+) STRICT;
+
+-- Media and vectors out of messages: decoded, each once. No message needs another segment's.
+CREATE TABLE blob (
+    id   INTEGER PRIMARY KEY,
+    hash BLOB NOT NULL,     -- first 16 bytes of SHA-256(salt, bytes)
+    type TEXT NOT NULL,     -- media type, where it was first met
     enc  INTEGER NOT NULL,  -- 0 raw, 1 zstd
     size INTEGER NOT NULL,  -- of the bytes, not as stored
     body BLOB NOT NULL
@@ -41,4 +51,4 @@ CREATE TABLE exchange (
     response_sep  BLOB
 ) STRICT;
 
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;

@@ -1,4 +1,5 @@
-"""Which segment takes today's bodies: one a day (UTC), and a further one when that is damaged.
+"""Which segment takes today's bodies: one a day (UTC), and a further one when that is damaged,
+or was begun by an older llmtap.
 
 Names: ``body-<class>-<day>.db``, then ``body-<class>-<day>-2.db``… One retention class so far.
 """
@@ -13,7 +14,7 @@ from pathlib import Path
 from ...errors import StoreError
 from ...records import Exchange
 from .files import translated_errors
-from .segment import SegmentWriter, is_damage
+from .segment import OlderSegment, SegmentWriter, is_damage
 
 _CLASS = "default"
 _MOST = 100  # segments of one day
@@ -64,6 +65,8 @@ class Segments:
                 continue
             try:
                 return SegmentWriter(self._directory / name)
+            except OlderSegment:
+                continue
             except (sqlite3.Error, UnicodeDecodeError) as error:
                 if not is_damage(error):
                     raise

@@ -10,8 +10,8 @@ from typing import TypeVar
 
 from ...clock import wall_us
 from ...errors import StoreError
-from ..base import Batch
-from . import find
+from ..base import Batch, JobRow, StoredCall
+from . import find, jobs
 from .files import connect_writer, prepare, store_directory, sync_directory
 from .reader import SqliteReader
 from .schema import migrate
@@ -57,6 +57,14 @@ class SqliteStore(SqliteReader):
     async def write(self, batch: Batch) -> None:
         """See ``Store``."""
         await self._write(lambda writer: writer.write(batch))
+
+    async def rewrite(self, calls: Sequence[StoredCall]) -> None:
+        """See ``Store``."""
+        await self._write(lambda writer: writer.rewrite(calls))
+
+    async def put_job(self, job: JobRow) -> None:
+        """See ``Store``."""
+        await self._ask(None, jobs.put, job)
 
     async def stored_seqs(self, journal: str, from_seq: int) -> set[int]:
         """See ``Store``."""

@@ -19,6 +19,9 @@ def problems(main: sqlite3.Connection, directory: Path) -> Iterator[str]:
     (loose,) = main.execute(QUERIES["loose_postings"]).fetchone()
     if loose:
         yield f"main.db: {loose} postings point at calls or texts that do not exist"
+    (loose,) = main.execute(QUERIES["loose_tools"]).fetchone()
+    if loose:
+        yield f"main.db: {loose} tool calls belong to calls that do not exist"
     for segment_id, name in main.execute(QUERIES["segments"]).fetchall():
         calls = main.execute(QUERIES["bodies_of_segment"], (segment_id,)).fetchall()
         yield from _segment(directory / name, calls)
@@ -43,6 +46,8 @@ def _segment(path: Path, calls: list[tuple[bytes, int]]) -> Iterator[str]:
         return
     try:
         yield from _pages(segment.connection, path.name)
+        for problem in segment.damaged_blobs():
+            yield f"{path.name}: {problem}"
         yield from _calls(segment, path.name, calls)
     except UNREADABLE as error:
         yield f"{path.name}: {error}"

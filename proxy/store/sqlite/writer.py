@@ -8,7 +8,7 @@ again, because its positions were not stored.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from ...records import Status
 from ..base import Batch, Gap, Position, StoredCall
 from . import rows
 from .files import transaction
+from .links import Links
 from .queries import QUERIES
 from .recent import Recent
 from .segments import Segments
@@ -54,6 +55,7 @@ class Writer:
         self._segments = Segments(directory)
         self._now_us = now_us
         self._texts: Recent[tuple[int, str], int] = Recent(_TEXTS)
+        self._links = Links(connection, self._text, lambda: self._revs(1)[0])
 
     def close(self) -> None:
         """Close the open segment."""
@@ -83,6 +85,29 @@ class Writer:
                 QUERIES["interrupt"], [(rev, at_us, row) for rev, row in zip(revs, found, strict=True)]
             )
         return len(found)
+
+    def rewrite(self, calls: Sequence[StoredCall]) -> None:
+        """See ``Store.rewrite``."""
+        now_us = self._now_us()
+        with transaction(self._main):
+            for stored in calls:
+                known = self._known(rows.uuid_bytes(stored.call.id))
+                if known is not None and not known.running:
+                    self._rewrite(known, stored, now_us)
+
+    def _rewrite(self, known: _Known, stored: StoredCall, now_us: int) -> None:
+        call = rows.fitted(stored.call)
+        values = rows.encode(call, self._text)
+        self._main.execute(rows.REWRITE, (self._revs(1)[0], now_us, *values, known.row_id))
+        now = rows.postings(call.metadata, call.tags)
+        self._post(known.row_id, known.postings, now)
+        self._links.write_tools(known.row_id, stored.tools)
+
+    def _post(self, row_id: int, before: Collection[tuple[int, str]], now: Collection[tuple[int, str]]) -> None:
+        added = [(self._text(*posting), row_id) for posting in now if posting not in before]
+        dropped = [(self._text(*posting), row_id) for posting in before if posting not in now]
+        self._main.executemany(QUERIES["add_posting"], added)
+        self._main.executemany(QUERIES["drop_posting"], dropped)
 
     # --- what is worth writing ------------------------------------------------------------------
 
@@ -121,21 +146,18 @@ class Writer:
         segment_id = self._text(_SEGMENT, segment) if segment else None
         new_ids = count(self._main.execute(QUERIES["last_call"]).fetchone()[0] + 1)
         written: list[tuple[Any, ...]] = []
-        added: list[tuple[int, int]] = []
-        dropped: list[tuple[int, int]] = []
         for rev, entry in zip(self._revs(len(entries)), entries, strict=True):
             row_id = entry.known.row_id if entry.known else next(new_ids)
-            before = entry.known.postings if entry.known else frozenset()
+            before = entry.known.postings if entry.known else ()
             call = rows.fitted(entry.stored.call)
             now = rows.postings(call.metadata, call.tags)
             origin = (self._journal(entry.stored.journal), entry.stored.seq)
             bodies = (segment_id, entry.body) if entry.body else (None, None)
             written.append((row_id, entry.uuid, rev, now_us, *origin, *bodies, *rows.encode(call, self._text)))
-            added += [(self._text(*posting), row_id) for posting in now - before]
-            dropped += [(self._text(*posting), row_id) for posting in before - now]
+            self._post(row_id, before, now)
         self._main.executemany(rows.UPSERT, written)
-        self._main.executemany(QUERIES["add_posting"], added)
-        self._main.executemany(QUERIES["drop_posting"], dropped)
+        for row, entry in zip(written, entries, strict=True):
+            self._links.write(row[0], entry.stored, now_us)
 
     def _write_positions(self, positions: Sequence[Position], finished: Sequence[str]) -> None:
         for position in positions:

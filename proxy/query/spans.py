@@ -1,0 +1,98 @@
+"""Hours, days, weeks and months in a time zone: what a moment is called, and where bins over a period begin.
+
+A day begins at midnight of the zone, so it is 23 or 25 hours long where clocks change. Nothing
+here reads a clock or knows the machine's zone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta, tzinfo
+
+_SECOND_US = 1_000_000
+QUARTER_US = 900 * _SECOND_US  #: every zone's offset is a multiple of a quarter of an hour
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST_US = 253_402_000_000_000_000  # some days before the end of the year 9999, where datetime ends
+
+
+def moment(at_us: int, zone: tzinfo) -> datetime:
+    """Wall time in the zone. Times beyond the calendar are its last days."""
+    return (_EPOCH + timedelta(microseconds=min(max(at_us, 0), _LAST_US))).astimezone(zone)
+
+
+def microseconds(at: datetime) -> int:
+    """Since 1970, exactly."""
+    return (at - _EPOCH) // timedelta(microseconds=1)
+
+
+class Labels:
+    """From moments to the names of the spans that they lie in; computed once a quarter of an hour."""
+
+    def __init__(self, span: str, zone: tzinfo) -> None:
+        self._text = _LABELS[span]
+        self._zone = zone
+        self._known: dict[int, str] = {}
+
+    def label(self, at_us: int) -> str:
+        """``2026-11-21 14:00``, ``2026-11-21``, its Monday, or ``2026-11``."""
+        quarter = at_us // QUARTER_US
+        known = self._known.get(quarter)
+        if known is None:
+            known = self._known[quarter] = self._text(moment(quarter * QUARTER_US, self._zone))
+        return known
+
+
+def _hour(at: datetime) -> str:
+    """With the offset in the two hours that have the same name because clocks went back between them."""
+    twice = at.replace(fold=0).utcoffset() != at.replace(fold=1).utcoffset()
+    return at.strftime("%Y-%m-%d %H:00%z" if twice else "%Y-%m-%d %H:00")
+
+
+_LABELS: dict[str, Callable[[datetime], str]] = {
+    "hour": _hour,
+    "day": lambda at: at.strftime("%Y-%m-%d"),
+    "week": lambda at: (at - timedelta(days=at.weekday())).strftime("%Y-%m-%d"),
+    "month": lambda at: at.strftime("%Y-%m"),
+}
+
+
+# --- bins of equal size in wall time -----------------------------------------------------------------
+
+_MINUTE, _HOUR, _DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+_STEPS: tuple[tuple[str, timedelta], ...] = (
+    *((f"{count} min" if count > 1 else "minute", count * _MINUTE) for count in (1, 2, 5, 10, 15, 30)),
+    *((f"{count} h" if count > 1 else "hour", count * _HOUR) for count in (1, 2, 3, 6, 12)),
+    *((f"{count} days" if count > 1 else "day", count * _DAY) for count in (1, 2)),
+    *((f"{count} weeks" if count > 1 else "week", 7 * count * _DAY) for count in (1, 2, 4, 13, 52)),
+)
+
+
+def bins(first_us: int, last_us: int, zone: tzinfo, most: int) -> tuple[str, tuple[int, ...]]:
+    """The finest bins of which ``most`` or fewer hold a period: their name, and where each begins (µs since 1970).
+
+    The first holds ``first_us``, the last ``last_us``. They begin at whole hours, days and Mondays.
+    Of a period too long for all steps, the first bin holds what is earlier too.
+    """
+    for name, step in _STEPS:
+        if last_us - first_us <= (most + 1) * (step // timedelta(microseconds=1)):
+            edges = tuple(_edges(first_us, last_us, zone, step))
+            if len(edges) <= most:
+                return name, edges
+    return _STEPS[-1][0], tuple(_edges(first_us, last_us, zone, _STEPS[-1][1]))[-most:]
+
+
+def _edges(first_us: int, last_us: int, zone: tzinfo, step: timedelta) -> Iterator[int]:
+    """In wall time; an hour that clocks leave out gives no bin."""
+    at = _floor(moment(first_us, zone).replace(tzinfo=None), step)
+    before = None
+    while (edge := microseconds(at.replace(tzinfo=zone))) <= last_us:
+        if edge != before:
+            yield edge
+        before, at = edge, at + step
+
+
+def _floor(at: datetime, step: timedelta) -> datetime:
+    day = at.replace(hour=0, minute=0, second=0, microsecond=0)
+    if step >= 7 * _DAY:
+        return day - day.weekday() * _DAY
+    return day if step >= _DAY else day + (at - day) // step * step
