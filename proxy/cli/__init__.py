@@ -6,7 +6,7 @@ an error is one line on stderr, and the exit code says what happened:
 
 ====  ==========================================================================
 0     done
-1     it could not be done, or something is not as it should be (``status``, ``check``)
+1     it could not be done, or something is not as it should be (``status``, ``check``, ``doctor``)
 2     the command line, a setting, a filter or an id was wrong
 130   stopped by Ctrl-C
 141   the reader of our output went away (``llmtap tail | head``), as if killed by SIGPIPE
@@ -44,8 +44,11 @@ COMMANDS = {
     "tail": Row(".tail:tail", "Follow the calls, one line each."),
     "show": Row(".show:show", "One call: the conversation, its figures, its exact bytes."),
     "report": Row(".report:report", "Calls, tokens, cost and latency, by day, model and more."),
+    "reprice": Row(".again:reprice", "Price stored calls again, at today's price table and settings."),
+    "rederive": Row(".again:rederive", "Read stored calls again with today's parsers."),
     "status": Row(".status:status", "Whether everything runs, how far behind it is, what is kept."),
     "check": Row(".check:check", "Whether this machine and these settings are fit for serving."),
+    "doctor": Row(".doctor:doctor", "One call direct and one through llmtap: what differs, and the usual mistakes."),
 }
 
 

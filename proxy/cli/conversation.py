@@ -6,10 +6,10 @@ would obey is escaped. Media are placeholders.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from ..console import figures
-from ..records import Choice, ContentPart, Message, Parsed
+from ..records import Choice, ContentPart, Document, Message, Parsed, ToolSpan
 from .terminal import Terminal, printable
 
 _RULE_WIDTH = 72
@@ -24,15 +24,36 @@ _ROLE_STYLES = {
 _SYSTEM_ROLES = ("system", "developer")
 
 
-def conversation(parsed: Parsed, terminal: Terminal) -> Iterator[str]:
-    """Its lines: the system prompt, the messages, the answers."""
+def conversation(parsed: Parsed, terminal: Terminal, tools: Sequence[ToolSpan] = ()) -> Iterator[str]:
+    """Its lines: the system prompt, retrieved context, the messages, the answers, what became of their tools."""
     if parsed.system_prompt:
         yield from _block("system prompt", "magenta", [printable(parsed.system_prompt, lines=True)], terminal)
+    if parsed.documents:
+        lines = [_document(number, document, terminal) for number, document in enumerate(parsed.documents, 1)]
+        yield from _block("retrieved context", "yellow", lines, terminal)
     for message in parsed.input:
         if not _is_system_prompt(message, parsed):
             yield from _message(message.role, message, terminal)
     for choice in parsed.choices:
         yield from _answer(choice, len(parsed.choices), terminal)
+    ended = [tool for tool in tools if tool.result_call is not None]
+    if ended:
+        yield from _block("tools", "cyan", [_span(tool, terminal) for tool in ended], terminal)
+
+
+def _span(tool: ToolSpan, terminal: Terminal) -> str:
+    """``add took 120 ms, brought 1.2 KB (call …89abcdef)``."""
+    name = terminal.paint(printable(tool.name or "?"), "cyan")
+    failed = terminal.paint(" failed,", "red") if tool.failed else ""
+    facts = f"took {figures.duration(tool.duration_us)}, brought {figures.size(tool.result_bytes)}"
+    return f"{name}{failed} {facts} {terminal.paint(f'(with call {str(tool.result_call)[-8:]})', 'dim')}"
+
+
+def _document(number: int, document: Document, terminal: Terminal) -> str:
+    score = f"score {document.score:g}" if document.score is not None else ""
+    facts = " · ".join(filter(None, (document.title, document.id, document.url, score, document.source)))
+    head = f"{number}. {terminal.paint(printable(facts), 'yellow')}"
+    return f"{head}\n{printable(document.text, lines=True)}" if document.text else head
 
 
 def _is_system_prompt(message: Message, parsed: Parsed) -> bool:

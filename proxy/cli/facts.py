@@ -32,7 +32,9 @@ def _request(call: Call) -> str:
 
 
 def _upstream(call: Call) -> str:
-    return _joined(call.upstream, call.dialect)
+    tier = f"tier {call.service_tier}" if call.service_tier else ""
+    took = f"says it took {figures.duration(call.upstream_us)}" if call.upstream_us is not None else ""
+    return _joined(call.upstream, call.dialect, tier, took)
 
 
 def _model(call: Call) -> str:
@@ -73,12 +75,50 @@ def _error(call: Call) -> str:
 
 
 def _who(call: Call) -> str:
-    named = (("user", call.user), ("session", call.session), ("key", call.key), ("from", call.client))
+    named = (
+        ("user", call.user), ("session", call.session), ("agent", call.agent), ("key", call.key), ("from", call.client),
+    )  # fmt: skip
     return _joined(f"project {call.project}", *(f"{name} {value}" for name, value in named if value))
 
 
+def _program(call: Call) -> str:
+    place = f"in {call.cwd}" if call.cwd else ""
+    return _joined(call.program, place, f"on branch {call.branch}" if call.branch else "", by=" ")
+
+
+def _stream(call: Call) -> str:
+    """Pace and pauses of a stream."""
+    if call.ttft_us is None or not call.stream:
+        return ""
+    pace = f"{call.tokens_per_s:g} tokens/s" if call.tokens_per_s is not None else ""
+    gap = f"longest pause {figures.duration(call.longest_gap_us)}" if call.longest_gap_us is not None else ""
+    return _joined(pace, gap, f"{call.chunks:,} reads" if call.chunks else "")
+
+
+def _quota(call: Call) -> str:
+    """What is left of the upstream's limits, after this call."""
+    shown = [
+        f"{left:,}{f' of {limit:,}' if limit is not None else ''} {what} left"
+        for left, limit, what in (
+            (call.remaining_requests, call.limit_requests, "requests"),
+            (call.remaining_tokens, call.limit_tokens, "tokens"),
+        )
+        if left is not None
+    ]
+    pause = f"retry after {figures.duration(call.retry_after_us)}" if call.retry_after_us is not None else ""
+    return _joined(*shown, pause)
+
+
+def _retry(call: Call) -> str:
+    if not call.retry:
+        return ""
+    return _joined(f"attempt {call.retry + 1}", f"repeats call {call.retry_of}" if call.retry_of else "")
+
+
 def _ids(call: Call) -> str:
-    named = (("response", call.response_id), ("request", call.request_id))
+    named = (
+        ("response", call.response_id), ("request", call.request_id), ("trace", call.trace), ("parent", call.parent),
+    )  # fmt: skip
     return _joined(*(f"{name} {value}" for name, value in named if value))
 
 
@@ -96,8 +136,14 @@ _ROWS: tuple[tuple[str, Callable[[Call], str]], ...] = (
     ("time", _time),
     ("tokens", _tokens),
     ("cost", _cost),
-    ("finish", lambda call: call.finish_reason or ""),
+    ("stream", _stream),
+    ("finish", lambda call: _joined(call.finish_reason, call.filtered)),
+    ("retry", _retry),
+    ("quota", _quota),
     ("who", _who),
+    ("program", _program),
+    ("prompt", lambda call: _joined(call.prompt, call.prompt_version, by=" version ")),
+    ("excluded", lambda call: call.excluded or ""),
     ("metadata", lambda call: _joined(*(f"{key}={value}" for key, value in call.metadata.items()))),
     ("tags", lambda call: _joined(*call.tags)),
     ("ids", _ids),

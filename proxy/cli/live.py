@@ -6,6 +6,7 @@ import sys
 from datetime import date
 
 from ..clock import wall_us
+from ..config import Config
 from ..console.figures import local
 from ..records import Call, Status, evolve
 from ..store.base import Reader
@@ -23,9 +24,9 @@ def _ended(calls: list[Call]) -> list[Call]:
 class JsonOutput:
     """One JSON object a line, bodies included. ``only_ended``: running calls are left out."""
 
-    def __init__(self, reader: Reader, body_bytes: int, *, only_ended: bool) -> None:
+    def __init__(self, reader: Reader, config: Config, *, only_ended: bool) -> None:
         self._reader = reader
-        self._body_bytes = body_bytes
+        self._config = config
         self._only_ended = only_ended
 
     async def show(self, calls: list[Call]) -> None:
@@ -33,7 +34,7 @@ class JsonOutput:
         from ..console.documents import document, encoded
 
         for call in _ended(calls) if self._only_ended else calls:
-            sys.stdout.buffer.write(encoded(await document(self._reader, call, self._body_bytes)) + b"\n")
+            sys.stdout.buffer.write(encoded(await document(self._reader, call, self._config)) + b"\n")
         if calls:
             sys.stdout.flush()
 

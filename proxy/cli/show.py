@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import itertools
 import sys
+from collections.abc import Sequence
 
 import click
 
 from ..config import Config
 from ..errors import CallNotFound, UsageError
-from ..records import Call, Exchange
+from ..records import Call, Exchange, ToolSpan
 from ..store.base import Reader
 from .conversation import conversation
 from .facts import facts
@@ -69,19 +70,20 @@ async def _show(config: Config, ref: str | None, as_json: bool, side: Side | Non
             raise CallNotFound(how_to_begin(config))
         call = await reader.call(await reader.resolve(ref))
         if as_json:
-            return await _write_json(reader, call, config.ingest.body_bytes)
+            return await _write_json(reader, call, config)
         exchange = await reader.exchange(call.id)
+        tools = await reader.tools(call.id)
     if side:
         return _write_raw(call, exchange, side, with_head)
     if with_head:
         return _write_heads(call, exchange)
-    return _write_readable(call, exchange, config.ingest.body_bytes)
+    return _write_readable(call, exchange, tools, config)
 
 
-async def _write_json(reader: Reader, call: Call, body_bytes: int) -> int:
+async def _write_json(reader: Reader, call: Call, config: Config) -> int:
     from ..console.documents import document, encoded
 
-    sys.stdout.buffer.write(encoded(await document(reader, call, body_bytes)) + b"\n")
+    sys.stdout.buffer.write(encoded(await document(reader, call, config)) + b"\n")
     return 0
 
 
@@ -104,16 +106,16 @@ def _write_heads(call: Call, exchange: Exchange | None) -> int:
     return 0
 
 
-def _write_readable(call: Call, exchange: Exchange | None, body_bytes: int) -> int:
+def _write_readable(call: Call, exchange: Exchange | None, tools: Sequence[ToolSpan], config: Config) -> int:
+    from ..console.documents import understood
     from ..dialects.generic import Generic
-    from ..dialects.table import parse
 
     terminal = Terminal()
     lines = list(facts(call, terminal))
     if call.dialect == Generic.name:
         lines += ["", terminal.paint(_NOT_UNDERSTOOD, "dim")]
     if exchange is not None:
-        lines += conversation(parse(exchange, body_bytes), terminal)
+        lines += conversation(understood(exchange, config), terminal, tools)
     gone = missing(call, exchange, "response")
     if gone:
         lines += ["", terminal.paint(f"(this call {gone})", "yellow")]

@@ -63,7 +63,7 @@ def _output(
     reader: Reader, config: Config, terminal: Terminal, as_json: bool, follow: bool
 ) -> JsonOutput | LiveOutput | PlainOutput:
     if as_json:
-        return JsonOutput(reader, config.ingest.body_bytes, only_ended=follow)
+        return JsonOutput(reader, config, only_ended=follow)
     return LiveOutput(terminal) if terminal.steerable and follow else PlainOutput(terminal, only_ended=follow)
 
 

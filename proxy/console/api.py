@@ -48,14 +48,14 @@ class Api:
         found = await self._reader.find(limit=limit)
         if not bodies:
             return json_answer({"calls": [summary_json(call) for call in found]})
-        whole = [await document(self._reader, call, self._config.ingest.body_bytes) for call in found]
+        whole = [await document(self._reader, call, self._config) for call in found]
         shown = bodies | (set(KEYS) - set(BODY_KEYS))
         return json_answer({"calls": [selected(call, shown) for call in whole]})
 
     async def call(self, request: web.Request) -> web.Response:
         """One call, bodies included; a unique part of its id will do."""
         call = await self._reader.call(await self._reader.resolve(request.match_info["id"]))
-        return json_answer(await document(self._reader, call, self._config.ingest.body_bytes))
+        return json_answer(await document(self._reader, call, self._config))
 
 
 def _body_fields(text: str) -> set[str]:

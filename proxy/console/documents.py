@@ -8,17 +8,24 @@ from typing import Any
 
 import orjson
 
+from ..config import Config
 from ..dialects.table import parse
-from ..records import Call
+from ..records import Call, Exchange, Parsed
 from ..store.base import JSON, Reader
 from ..store.view import call_json
 
 
-async def document(reader: Reader, call: Call, body_bytes: int) -> JSON:
-    """All of a call. Parsing runs on a thread; bodies larger than ``body_bytes`` are not parsed."""
+def understood(exchange: Exchange, config: Config) -> Parsed:
+    """What a call's bytes mean, by the user's settings."""
+    return parse(exchange, config.ingest.body_bytes, config.retrieval)
+
+
+async def document(reader: Reader, call: Call, config: Config) -> JSON:
+    """All of a call. Parsing runs on a thread."""
     exchange = await reader.exchange(call.id)
-    parsed = None if exchange is None else await asyncio.to_thread(parse, exchange, body_bytes)
-    return call_json(call, parsed, exchange)
+    parsed = None if exchange is None else await asyncio.to_thread(understood, exchange, config)
+    tools = await reader.tools(call.id) if parsed and parsed.tool_calls else []
+    return call_json(call, parsed, exchange, tools)
 
 
 def encoded(value: Any) -> bytes:

@@ -10,11 +10,11 @@ from aiohttp import web
 
 from ..clock import rfc3339
 from ..config import Config
-from ..dialects.table import parse
 from ..records import Call, Exchange, Parsed
 from ..store.base import Reader
 from . import figures
 from .answers import page_answer
+from .documents import understood
 from .health import relay_url
 
 ROWS = 100
@@ -49,7 +49,7 @@ class Pages:
     async def _parsed(self, exchange: Exchange | None) -> Parsed:
         if exchange is None:
             return Parsed()
-        return await asyncio.to_thread(parse, exchange, self._config.ingest.body_bytes)
+        return await asyncio.to_thread(understood, exchange, self._config)
 
     def _page(self, name: str, **values: object) -> web.Response:
         return page_answer(self._templates.get_template(name).render(values))

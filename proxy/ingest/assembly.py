@@ -15,7 +15,7 @@ from msgspec import Struct
 from ..journal.codec import decode
 from ..journal.frame import FRAME_HEADER_SIZE, Frame, Kind
 from ..journal.reader import SegmentFile
-from ..records import Begin, End, Exchange, Head, Part, Side
+from ..records import Begin, End, Exchange, Head, Job, Part, Side
 
 log = logging.getLogger(__name__)
 
@@ -98,6 +98,7 @@ class Assembler:
     def __init__(self, budget: Budget, stored: set[int]) -> None:
         self.open: dict[bytes, OpenCall] = {}
         self.undecodable: list[Frame] = []
+        self.jobs: list[Job] = []  #: asked for, and not taken yet
         self._budget = budget
         self._stored = stored
 
@@ -119,6 +120,8 @@ class Assembler:
                 self._add(record.id, segment, frame)
             case End():
                 return self._end(record, frame.seq)
+            case Job():
+                self.jobs.append(record)
         return None
 
     def abandon(self) -> Iterator[EndedCall]:
@@ -166,10 +169,12 @@ def _exchange(call: OpenCall, end: End | None) -> Exchange:
     request, request_whole = _join(parts, Side.REQUEST)
     response, response_whole = _join(parts, Side.RESPONSE)
     whole = request_whole and response_whole
-    if end is not None and not call.begin.no_log:
-        whole = whole and len(request) == end.request_bytes and len(response) == end.response_bytes
+    begin = call.begin
+    if end is not None and not begin.no_log:
+        whole = whole and (begin.omit_request or len(request) == end.request_bytes)
+        whole = whole and (begin.omit_response or len(response) == end.response_bytes)
     return Exchange(
-        begin=call.begin,
+        begin=begin,
         head=call.head,
         end=end,
         request_body=request,

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from ..clock import monotonic_us, wall_us
 from ..journal.reader import JournalReader, Missing
+from ..records import Job
 from ..store.base import Gap, Position
 from .assembly import Assembler, Budget, EndedCall, OpenCall
 from .compaction import compact
@@ -149,6 +150,13 @@ class Journals:
             for call in followed.assembler.open.values():
                 if not call.shown:
                     yield followed.name, call
+
+    def jobs(self) -> list[Job]:
+        """What was asked for since the last time."""
+        found = [job for followed in self.followed.values() for job in followed.assembler.jobs]
+        for followed in self.followed.values():
+            followed.assembler.jobs.clear()
+        return found
 
     def cut(self) -> Cut:
         """What a commit of all that was taken may say of the journals."""

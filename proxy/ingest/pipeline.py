@@ -15,9 +15,10 @@ from pathlib import Path
 import msgspec
 
 from ..clock import id_text
-from ..config import Ingest as Settings
+from ..config import Config
 from ..records import Call, Exchange, Status, evolve
-from .stages import STAGES, STAGES_OF_RUNNING, STAGES_WITHOUT_CONTENT, Item, Stage, first_row, judge
+from .programs import Program
+from .stages import STAGES, STAGES_OF_NO_LOG, STAGES_OF_RUNNING, Item, Stage, first_row, judge
 
 log = logging.getLogger(__name__)
 _DAY_S = 86_400
@@ -26,17 +27,17 @@ _DAY_S = 86_400
 class Pipeline:
     """From an exchange to its row."""
 
-    def __init__(self, settings: Settings, quarantine: Quarantine, stages: Sequence[Stage] = STAGES) -> None:
-        self._settings = settings
+    def __init__(self, config: Config, quarantine: Quarantine, stages: Sequence[Stage] = STAGES) -> None:
+        self._config = config
         self._quarantine = quarantine
         self._stages = stages
 
-    def run(self, exchange: Exchange) -> Call:
-        """The row of an ended call."""
-        item = Item(exchange=exchange, call=first_row(exchange), body_limit_bytes=self._settings.body_bytes)
-        for stage in STAGES_WITHOUT_CONTENT if exchange.begin.no_log else self._stages:
+    def run(self, exchange: Exchange, program: Program | None = None) -> Item:
+        """All that is found out about an ended call; ``program``: the client, when it runs on this machine."""
+        item = Item(exchange=exchange, call=first_row(exchange), config=self._config, program=program)
+        for stage in STAGES_OF_NO_LOG if exchange.begin.no_log else self._stages:
             item = self._through(stage, item)
-        return item.call if item.call.status != Status.RUNNING else judge(item).call
+        return item if item.call.status != Status.RUNNING else judge(item)
 
     def _through(self, stage: Stage, item: Item) -> Item:
         try:
@@ -50,12 +51,12 @@ class Pipeline:
         """The row of a call whose findings the store does not take: only what the relay saw."""
         self._quarantine.keep_exchange(exchange)
         call = evolve(first_row(exchange), notes=("not understood: its findings could not be stored",))
-        return judge(Item(exchange=exchange, call=call, body_limit_bytes=0)).call
+        return judge(Item(exchange=exchange, call=call, config=self._config)).call
 
-    def running(self, exchange: Exchange) -> Call:
+    def running(self, exchange: Exchange, program: Program | None = None) -> Call:
         """The row of a call that has not ended: what was asked, and nothing of the answer."""
         asked = evolve(exchange, head=None, response_body=b"", marks=())
-        item = Item(exchange=asked, call=first_row(asked), body_limit_bytes=self._settings.body_bytes)
+        item = Item(exchange=asked, call=first_row(asked), config=self._config, program=program)
         for stage in STAGES_OF_RUNNING if not exchange.begin.no_log else ():
             item = self._through(stage, item)
         return evolve(

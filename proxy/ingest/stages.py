@@ -12,15 +12,34 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from ..clock import id_text
+from ..config import Config
 from ..dialects.table import choose, parse
-from ..pricing.prices import price
+from ..pricing.overrides import overrides
+from ..pricing.prices import Priced, nano_usd, price
 from ..pricing.tokens import estimate
-from ..records import Call, Exchange, Message, Outcome, Parsed, Status, evolve
+from ..records import (
+    DEFAULT_PROJECT,
+    Call,
+    Exchange,
+    Message,
+    Outcome,
+    Parsed,
+    Status,
+    ToolResult,
+    ToolSpan,
+    Usage,
+    evolve,
+)
 from ..wire.headers import header_map, key_fingerprint
+from . import quality, spans
+from .exclusion import excluded
+from .identity import COLUMNS, identify
+from .programs import Program
+from .quotas import quotas
 
+_COUNTS = ("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens")
 _PREVIEW_CHARACTERS = 160
 _ERROR_CHARACTERS = 2000
-_META = "x-llmtap-meta-"
 _REQUEST_IDS = ("x-request-id", "request-id", "apim-request-id", "x-amzn-requestid")
 _SPACE = re.compile(r"\s+")
 
@@ -31,7 +50,10 @@ class Item(Struct, frozen=True, kw_only=True):
     exchange: Exchange
     call: Call
     parsed: Parsed = Parsed()
-    body_limit_bytes: int
+    config: Config
+    program: Program | None = None  #: of a client on this machine
+    tools: tuple[ToolSpan, ...] = ()  #: that the answer asks for
+    results: tuple[ToolResult, ...] = ()  #: that the request brings for an earlier answer
 
     def with_call(self, **changes: object) -> Item:
         """The same with some fields of the row changed."""
@@ -45,9 +67,8 @@ def understand(item: Item) -> Item:
     """Let the call's dialect read its bodies."""
     begin = item.exchange.begin
     dialect = choose(begin.endpoint, header_map(begin.headers), begin.upstream)
-    return evolve(
-        item, parsed=parse(item.exchange, item.body_limit_bytes), call=evolve(item.call, dialect=dialect.name)
-    )
+    parsed = parse(item.exchange, item.config.ingest.body_bytes, item.config.retrieval)
+    return evolve(item, parsed=parsed, call=evolve(item.call, dialect=dialect.name))
 
 
 def describe(item: Item) -> Item:
@@ -59,25 +80,59 @@ def describe(item: Item) -> Item:
         model=parsed.model,
         finish_reason=parsed.finish_reason,
         response_id=parsed.response_id,
-        user=parsed.user,
+        service_tier=parsed.service_tier,
+        system_fingerprint=parsed.system_fingerprint,
+        filtered=_filtered(parsed),
+        documents=len(parsed.documents) or None,
+        background=parsed.background or None,
+        upstream_us=parsed.upstream_us,
         notes=(*item.call.notes, *parsed.notes),
         preview_input=_preview(_last_words(parsed.input)),
         preview_output=_preview(parsed.output or _called_tools(parsed)),
     )
 
 
-def identify(item: Item) -> Item:
-    """Who asked, from headers."""
-    begin, head = item.exchange.begin, item.exchange.head
+def name(item: Item) -> Item:
+    """Who asked: headers, body fields, and the program on this machine."""
+    begin = item.exchange.begin
     request = header_map(begin.headers)
-    answer = header_map(head.headers) if head else {}
-    named = {name.removeprefix(_META): value for name, value in request.items() if name.startswith(_META)}
-    return item.with_call(
+    who = identify(begin.headers, item.parsed.identity)
+    program = item.program
+    named: dict[str, str] = {column: who.columns[column] for column in COLUMNS if column in who.columns}
+    if begin.project != DEFAULT_PROJECT:
+        named.pop("project", None)  # the path said it already
+    item = item.with_call(
+        **named,
         key=key_fingerprint(begin.headers),
         client=request.get("user-agent") or None,
-        metadata={**item.parsed.metadata, **named},
-        request_id=next((answer[name] for name in _REQUEST_IDS if name in answer), None),
+        metadata=who.metadata,
+        tags=who.tags,
+        request_id=who.request_id,
+        retry=_count(request.get("x-stainless-retry-count")),
+        request_digest=spans.request_digest(item.exchange.request_body),
+        program=program.name if program else None,
+        cwd=program.cwd if program else None,
+        branch=program.branch if program else None,
     )
+    return item.with_call(excluded=item.call.excluded or excluded(item.config.exclude, item.call, request))
+
+
+def read_answer_headers(item: Item) -> Item:
+    """Ids, quotas and times that the upstream puts into headers."""
+    head = item.exchange.head
+    if head is None or head.ours:
+        return item
+    answer = header_map(head.headers)
+    found = quotas(answer, item.call.started_at_us + head.offset_us)
+    request_id = next((answer[name] for name in _REQUEST_IDS if name in answer), item.call.request_id)
+    if item.call.upstream_us is not None:
+        found.pop("upstream_us", None)
+    return item.with_call(request_id=request_id, **found)
+
+
+def span(item: Item) -> Item:
+    """Tools that the answer asks for, and results that the request brings."""
+    return evolve(item, tools=spans.asked(item.parsed), results=spans.brought(item.parsed.input))
 
 
 def judge(item: Item) -> Item:
@@ -96,50 +151,73 @@ def judge(item: Item) -> Item:
     )
 
 
-def time(item: Item) -> Item:
-    """Time to the first token of content, from the read that brought it."""
-    offset = item.parsed.first_content_offset
-    if offset is None:
-        return item
-    return item.with_call(ttft_us=next((at_us for end, at_us in item.exchange.marks if end >= offset), None))
-
-
 def count(item: Item) -> Item:
-    """Tokens: the upstream's own figures, or an estimate that says that it is one."""
+    """Tokens: the upstream's own figures; what it left out is estimated, and the row says so."""
     usage, source = item.parsed.usage, "upstream"
-    if usage is None and _answered(item):
-        usage, source = estimate(item.parsed), "estimated"
+    if _answered(item) and (usage is None or usage.input_tokens is None or usage.output_tokens is None):
+        filled = _filled(usage, estimate(item.parsed, item.call.dialect))
+        if filled != usage:
+            usage, source = filled, "estimated"
     if usage is None:
         return item
-    return evolve(
-        item,
-        parsed=evolve(item.parsed, usage=usage),
-        call=evolve(
-            item.call,
-            tokens_source=source,
-            input_tokens=usage.input_tokens,
-            output_tokens=usage.output_tokens,
-            cached_tokens=usage.cached_tokens,
-            cache_write_tokens=usage.cache_write_tokens,
-            reasoning_tokens=usage.reasoning_tokens,
-        ),
+    counts = {name: getattr(usage, name) for name in _COUNTS}
+    known = any(value is not None for value in counts.values())
+    return evolve(item, parsed=evolve(item.parsed, usage=usage)).with_call(
+        tokens_source=source if known else None, **counts
     )
+
+
+def _filled(usage: Usage | None, guess: Usage | None) -> Usage | None:
+    """The upstream's counts, and an estimate where it gives none."""
+    if usage is None or guess is None:
+        return usage or guess
+    missing = [name for name in ("input_tokens", "output_tokens") if getattr(usage, name) is None]
+    return evolve(usage, **{name: getattr(guess, name) for name in missing})
 
 
 def value(item: Item) -> Item:
     """Cost, by served model, at the price of the call's day."""
-    model = item.parsed.model or item.parsed.model_requested
-    if item.parsed.usage is None or model is None:
-        return item
-    cost = price(model, item.exchange.begin.base, item.parsed.usage, item.call.started_at_us)
+    cost = price(priced(item.exchange, item.parsed), overrides(item.config.prices))
     return item if cost is None else item.with_call(cost_nano_usd=cost.nano_usd, cost_source=cost.source)
 
 
-STAGES: tuple[Stage, ...] = (understand, describe, identify, judge, time, count, value)
+def priced(exchange: Exchange, parsed: Parsed) -> Priced:
+    """What a call's price depends on."""
+    begin, head = exchange.begin, exchange.head
+    reported = parsed.cost_nano_usd
+    if reported is None and head is not None and not parsed.stream:  # a stream's head comes before its cost
+        reported = nano_usd(header_map(head.headers).get("x-litellm-response-cost"))
+    return Priced(
+        model=parsed.model or parsed.model_requested,
+        usage=parsed.usage,
+        at_us=begin.started_at_us,
+        base=begin.base,
+        upstream=begin.upstream,
+        service_tier=parsed.service_tier,
+        speed=parsed.speed,
+        region=parsed.region,
+        reported_nano_usd=reported,
+    )
+
+
+def time(item: Item) -> Item:
+    """How the answer came: its first token of content, pauses, pace."""
+    first_us = quality.first_token_us(item.exchange, item.parsed.first_content_offset)
+    return item.with_call(
+        ttft_us=first_us,
+        chunks=len(item.exchange.marks) or None,
+        longest_gap_us=quality.longest_gap_us(item.exchange, first_us),
+        tokens_per_s=quality.tokens_per_s(item.exchange, first_us, item.parsed.usage),
+    )
+
+
+STAGES: tuple[Stage, ...] = (
+    understand, describe, name, read_answer_headers, span, judge, count, value, time,
+)  # fmt: skip
 #: Of a call that runs, only the request is there.
-STAGES_OF_RUNNING: tuple[Stage, ...] = (understand, describe, identify)
-#: A call whose caller asked that no content be kept has nothing to understand.
-STAGES_WITHOUT_CONTENT: tuple[Stage, ...] = (judge,)
+STAGES_OF_RUNNING: tuple[Stage, ...] = (understand, describe, name)
+#: A call whose caller asked that nothing be kept has nothing to understand.
+STAGES_OF_NO_LOG: tuple[Stage, ...] = (judge,)
 
 
 def first_row(exchange: Exchange) -> Call:
@@ -188,9 +266,19 @@ def _status(exchange: Exchange, parsed: Parsed) -> Status:
     return Status.TRUNCATED if parsed.stream and parsed.terminal is False else Status.OK
 
 
+def _filtered(parsed: Parsed) -> str | None:
+    if parsed.content_filter is not None:
+        return f"content_filter {parsed.content_filter}".strip()
+    return "refusal" if parsed.refusal is not None else None
+
+
+def _count(text: str | None) -> int | None:
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 6 else None
+
+
 def _answered(item: Item) -> bool:
     head = item.exchange.head
-    return head is not None and head.status == 200 and bool(item.parsed.choices)
+    return head is not None and head.status == 200 and not head.ours
 
 
 def _notes(exchange: Exchange) -> tuple[str, ...]:

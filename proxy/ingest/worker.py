@@ -25,6 +25,7 @@ from ..records import evolve
 from ..store.base import Batch, Store, StoredCall
 from ..store.sqlite.store import SqliteStore
 from .assembly import OpenCall
+from .jobs import Jobs
 from .journals import Due, Journals
 from .pipeline import Pipeline, Quarantine
 
@@ -39,6 +40,7 @@ _POISON = (TypeError, ValueError, OverflowError)  #: what a store says of values
 _RETRY_S = (0.1, 0.5, 2.0, 5.0)
 _HOUSEKEEPING_US = 60_000_000
 _POSITIONS_US = 2_000_000
+_JOBS_US = 1_000_000  #: under load, jobs get a slice this often
 _BATCH_BYTES = 64 << 20  #: of frames, in one commit
 
 
@@ -82,15 +84,20 @@ class Worker:
         self._journals = journals
         self._vitals = vitals
         self._quarantine = Quarantine(data_dir / "quarantine", config.ingest.quarantine_days)
-        self._pipeline = Pipeline(config.ingest, self._quarantine)
+        self._pipeline = Pipeline(config, self._quarantine)
+        self._jobs = Jobs(config, store, self._pipeline)
+        self._jobs_us = 0
+        self._stopping = False
         self._housekept_us = 0
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until ``stop`` is set, the relays of this ``serve`` are gone, and nothing is left to read."""
+        await self._jobs.resume()
         idle_rounds = 0
         patience_s = self._config.limits.drain_timeout_s + _GRACE_S
         give_up: float | None = None
         while True:
+            self._stopping = stop.is_set()
             worked = await self.step()
             idle_rounds = 0 if worked else idle_rounds + 1
             if self._relay_name and stop.is_set() and not self._journals.left_by(self._relay_name):
@@ -106,6 +113,7 @@ class Worker:
     async def step(self) -> bool:
         """Read, understand, commit and free once; whether there was anything to do."""
         moved = self._journals.look()
+        await self._jobs.take(self._journals.jobs())
         ended = self._take_batch()
         calls = [*ended, *(self._running(*open_call) for open_call in self._journals.running())]
         cut = self._journals.cut()
@@ -114,7 +122,16 @@ class Worker:
             self._journals.committed(cut)
             self._vitals.add("calls_stored", len(ended))
         self._look_after()
-        return moved or bool(ended or cut.gaps or cut.over)
+        worked = moved or bool(ended or cut.gaps or cut.over)
+        return await self._work(busy=worked) or worked
+
+    async def _work(self, *, busy: bool) -> bool:
+        """A slice of a job, when nothing else is to do, or every second; whether there was one."""
+        now_us = monotonic_us()
+        if self._stopping or (busy and now_us - self._jobs_us < _JOBS_US):
+            return False
+        self._jobs_us = now_us
+        return await self._jobs.step() is not None
 
     def _take_batch(self) -> list[StoredCall]:
         """Understand what has ended, bounded in calls, in bytes, and in time, so that the heartbeat goes on."""
@@ -137,8 +154,15 @@ class Worker:
     def _understood(self, due: Due) -> StoredCall:
         exchange = due.ended.exchange()
         due.journal.assembler.release(due.ended)
+        found = self._pipeline.run(exchange)
         return StoredCall(
-            call=self._pipeline.run(exchange), exchange=exchange, journal=due.journal.name, seq=due.ended.seq
+            call=found.call,
+            exchange=exchange,
+            journal=due.journal.name,
+            seq=due.ended.seq,
+            tools=found.tools,
+            results=found.results,
+            retrieved=found.parsed.retrieved,
         )
 
     def _running(self, journal: str, call: OpenCall) -> StoredCall:

@@ -288,7 +288,7 @@ async def test_a_stage_that_fails_costs_its_findings_and_not_the_row(tmp_path: P
         raise RuntimeError("a bug")
 
     async with working(tmp_path) as (worker, store, _):
-        worker._pipeline = Pipeline(Ingest(), worker._quarantine, (understand, breaks, describe, judge))
+        worker._pipeline = Pipeline(Config(), worker._quarantine, (understand, breaks, describe, judge))
         await until_idle(worker)
         (row,) = await rows(store)
         exchange = await store.exchange(row.id)
@@ -308,7 +308,7 @@ async def test_findings_that_the_store_does_not_take_cost_one_call_its_findings_
         return item.with_call(input_tokens="many") if item.call.preview_input == "poison" else item
 
     async with working(tmp_path) as (worker, store, _):
-        worker._pipeline = Pipeline(Ingest(), worker._quarantine, (understand, describe, judge, poisons))
+        worker._pipeline = Pipeline(Config(), worker._quarantine, (understand, describe, judge, poisons))
         await until_idle(worker)
         found = await rows(store)
         assert [row.preview_input for row in found] == ["one", None, "two"]

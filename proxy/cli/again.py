@@ -1,0 +1,204 @@
+"""``llmtap reprice`` and ``llmtap rederive``: stored calls looked at again, and a receipt of what changed.
+
+There is one writer. Where ``serve`` runs, its ingest does the work and is asked by a record in a
+journal of our own; where none runs, this command takes the writer's lock and does it itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import click
+import msgspec
+
+from ..clock import CallIds, id_text, wall_us
+from ..config import Config
+from ..console.figures import exact_dollars
+from ..errors import Busy, LlmtapError
+from ..query.tree import Filter
+from ..store.base import JobRow, JobState, Reader
+from .options import FILTER_HELP, filter_option, with_config
+from .reading import how_to_begin, recorded
+from .terminal import Terminal
+
+_POLL_S = 0.1
+_UNTAKEN_S = 10.0  #: an ingest that lives takes a job within a tenth of a second
+_FIELDS_SHOWN = 12
+
+
+def _command(kind: str, text: str) -> click.Command:
+    @click.command(name=kind, help=text, epilog=FILTER_HELP)
+    @filter_option
+    @click.option("--dry-run", is_flag=True, help="Only say what would change.")
+    @click.option("--json", "as_json", is_flag=True, help="The receipt as one line of JSON.")
+    @with_config()
+    def again(config: Config, where: Filter | None, dry_run: bool, as_json: bool) -> int:
+        return asyncio.run(_again(config, kind, where, dry_run, as_json))
+
+    return again
+
+
+reprice = _command(
+    "reprice",
+    """Price stored calls again: by today's price table and [[prices]], at the price in force when they were made.
+
+    The upstream's own figures stand. Tokens are not counted again: see rederive.
+    """,
+)
+rederive = _command(
+    "rederive",
+    """Read the stored bytes of calls again, with today's parsers, estimates and prices.
+
+    Rows of calls whose bodies are gone stay as they are.
+    """,
+)
+
+
+async def _again(config: Config, kind: str, where: Filter | None, dry_run: bool, as_json: bool) -> int:
+    async with recorded(config) as reader:
+        if not await reader.latest_rev():
+            raise LlmtapError(how_to_begin(config))
+        shown = _Progress(kind, (await reader.stats()).calls if where is None else None)
+        request = {"where": msgspec.to_builtins(where)}
+        job = JobRow(id=id_text(CallIds().next(wall_us())), kind=kind, asked_at_us=wall_us(), request=request)
+        async for step in _done(config, reader, job, dry_run):
+            job = step
+            shown.update(job.receipt)
+        shown.clear()
+    if job.state == JobState.FAILED:
+        raise LlmtapError(f"{kind} stopped: {job.receipt.get('error')}")
+    if as_json:
+        print(msgspec.json.encode({"job": job.id, "dry_run": dry_run, **job.receipt}).decode())
+    else:
+        print(_receipt(kind, job.receipt, dry_run))
+    return 0
+
+
+def _done(config: Config, reader: Reader, job: JobRow, dry_run: bool) -> AsyncIterator[JobRow]:
+    """The job after each step."""
+    return _tried(config, reader, job) if dry_run else _worked(config, reader, job)
+
+
+async def _tried(config: Config, reader: Reader, job: JobRow) -> AsyncIterator[JobRow]:
+    """Look, and write nothing."""
+    from ..ingest.anew import Receipt
+    from ..ingest.jobs import Again
+    from ..ingest.pipeline import Pipeline, Quarantine
+
+    quarantine = Quarantine(config.data_dir / "quarantine", config.ingest.quarantine_days)
+    where = msgspec.convert(job.request["where"], Filter | None)
+    again = Again(config, Pipeline(config, quarantine), job.kind, where, Receipt())
+    while await again.slice(reader) is not None:
+        yield msgspec.structs.replace(job, receipt=msgspec.to_builtins(again.receipt))
+    yield msgspec.structs.replace(job, state=JobState.DONE, receipt=msgspec.to_builtins(again.receipt))
+
+
+async def _worked(config: Config, reader: Reader, job: JobRow) -> AsyncIterator[JobRow]:
+    """By ourselves when nobody else writes, else by whoever does."""
+    from ..ingest.worker import WriterLock
+
+    try:
+        lock = WriterLock(config.data_dir)
+    except Busy:
+        async for step in _asked(config, reader, job):
+            yield step
+        return
+    with lock:
+        async with _jobs(config) as jobs:
+            await jobs.put(job)
+            while (step := await jobs.step()) is not None:
+                if step.id == job.id:
+                    yield step
+
+
+@asynccontextmanager
+async def _jobs(config: Config) -> AsyncIterator[Any]:
+    from ..ingest.jobs import Jobs
+    from ..ingest.pipeline import Pipeline, Quarantine
+    from ..store.sqlite.store import SqliteStore
+
+    store = await SqliteStore.open(config.data_dir)
+    try:
+        quarantine = Quarantine(config.data_dir / "quarantine", config.ingest.quarantine_days)
+        yield Jobs(config, store, Pipeline(config, quarantine))
+    finally:
+        await store.close()
+
+
+async def _asked(config: Config, reader: Reader, job: JobRow) -> AsyncIterator[JobRow]:
+    """Put the job into a journal, and watch it."""
+    from ..journal.writer import JournalWriter
+    from ..records import Job
+
+    name = f"command-{time.time_ns() // 1_000_000:012x}-{os.getpid()}"
+    journal = JournalWriter(config.data_dir / "journal", name, config.journal, dict.fromkeys(_VITALS, 0))
+    record = Job(
+        id=bytes.fromhex(job.id.replace("-", "")), kind=job.kind, asked_at_us=job.asked_at_us, request=job.request
+    )
+    written = journal.append_if_possible([record])
+    await journal.close()
+    if not written:
+        raise LlmtapError(f"the journal in {config.data_dir} cannot be written: {journal.failure}")
+    deadline = time.monotonic() + _UNTAKEN_S
+    while True:
+        found = await reader.job(job.id)
+        if found is not None:
+            yield found
+            if found.state in (JobState.DONE, JobState.FAILED):
+                return
+        elif time.monotonic() > deadline:
+            raise LlmtapError(
+                "the llmtap that writes to this store has not taken the job yet; it will when it is running again"
+            )
+        await asyncio.sleep(_POLL_S)
+
+
+_VITALS = ("journal_worst_write_us", "journal_slow", "calls_lost")
+
+
+# --- what people see ------------------------------------------------------------------------------
+
+
+class _Progress:
+    """One line that is written over, on a terminal; nothing elsewhere."""
+
+    def __init__(self, kind: str, calls: int | None) -> None:
+        self._kind = kind
+        self._calls = calls
+        self._terminal = Terminal(sys.stderr)
+
+    def update(self, receipt: dict[str, Any]) -> None:
+        """How far it is."""
+        if self._terminal.steerable:
+            of = f" of {self._calls:,}" if self._calls is not None else ""
+            looked, changed = receipt.get("looked", 0), receipt.get("changed", 0)
+            self._terminal.write(f"\r\x1b[K{self._kind}: {looked:,}{of} calls looked at, {changed:,} changed")
+
+    def clear(self) -> None:
+        """Take the line away."""
+        if self._terminal.steerable:
+            self._terminal.write("\r\x1b[K")
+
+
+def _receipt(kind: str, receipt: dict[str, Any], dry_run: bool) -> str:
+    terminal = Terminal()
+    would = "would change" if dry_run else "changed"
+    before, after = (exact_dollars(receipt[f"cost_{when}_nano_usd"]) for when in ("before", "after"))
+    lines = [
+        terminal.paint(f"{kind}: {receipt['looked']:,} calls looked at, {receipt['changed']:,} {would}", "bold"),
+        f"cost       ${before} → ${after}",
+        f"priced     {receipt['priced_before']:,} → {receipt['priced_after']:,} calls",
+    ]
+    if receipt["without_bodies"]:
+        lines.append(f"bodies     gone for {receipt['without_bodies']:,} calls: their rows were all there was")
+    fields = sorted(receipt["fields"].items(), key=lambda item: -item[1])
+    lines += [f"  {name:<20} in {count:,} calls" for name, count in fields[:_FIELDS_SHOWN]]
+    if len(fields) > _FIELDS_SHOWN:
+        lines.append(f"  and {len(fields) - _FIELDS_SHOWN} other columns: see --json")
+    return "\n".join(lines)
