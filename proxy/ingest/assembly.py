@@ -99,6 +99,7 @@ class Assembler:
         self.open: dict[bytes, OpenCall] = {}
         self.undecodable: list[Frame] = []
         self.jobs: list[Job] = []  #: asked for, and not taken yet
+        self.begun: list[Begin] = []  #: accepted, and not taken yet
         self._budget = budget
         self._stored = stored
 
@@ -111,6 +112,7 @@ class Assembler:
             return None
         match record:
             case Begin():
+                self.begun.append(record)
                 self.open[record.id] = OpenCall(record, self._piece(segment, frame, keep=True))
             case Head():
                 self._add(record.id, segment, frame)

@@ -10,15 +10,18 @@ import logging
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeVar
 
 from msgspec import Struct
 
 from ..clock import monotonic_us, wall_us
 from ..journal.reader import JournalReader, Missing
-from ..records import Job
+from ..records import Begin, Job
 from ..store.base import Gap, Position
 from .assembly import Assembler, Budget, EndedCall, OpenCall
 from .compaction import compact
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +53,7 @@ class Followed:
         self.assembler = assembler
         self.gaps: list[Gap] = []
         self.alive = True  #: its relay was alive at the last look
+        self._crowded = False  #: a segment could have been compacted, but for calls that were not handed out
         self._position: Position | None = None  #: as last committed
 
     @property
@@ -89,8 +93,18 @@ class Followed:
         for segment in [segment for segment in self.reader.segments if segment.exhausted]:
             if segment.last_seq < position.low_seq:
                 self.reader.drop(segment)
-            elif may_compact and segment is not self.reader.segments[-1]:
+            elif segment is self.reader.segments[-1]:
+                continue
+            elif may_compact:
                 compact(self.reader, segment, self.assembler.open.values())
+            else:
+                self._crowded = True
+
+    def compact_later(self) -> None:
+        """Nothing waits any more: make up for what ``free`` could not do."""
+        if self._crowded and self._position is not None:
+            self._crowded = False
+            self.free(self._position, may_compact=True)
 
     def _note(self, missing: Missing) -> None:
         log.warning("journal %s: %d records are missing (%s)", self.name, missing.records, missing.reason)
@@ -153,10 +167,11 @@ class Journals:
 
     def jobs(self) -> list[Job]:
         """What was asked for since the last time."""
-        found = [job for followed in self.followed.values() for job in followed.assembler.jobs]
-        for followed in self.followed.values():
-            followed.assembler.jobs.clear()
-        return found
+        return [job for followed in self.followed.values() for job in _taken(followed.assembler.jobs)]
+
+    def begun(self) -> list[Begin]:
+        """Calls that were accepted since the last time."""
+        return [begin for followed in self.followed.values() for begin in _taken(followed.assembler.begun)]
 
     def cut(self) -> Cut:
         """What a commit of all that was taken may say of the journals."""
@@ -174,7 +189,9 @@ class Journals:
         for position in cut.positions:
             name = position.journal
             self.followed[name].free(position, may_compact=name not in waiting)
-        for followed in self.followed.values():
+        for name, followed in self.followed.items():
+            if name not in waiting:
+                followed.compact_later()
             followed.gaps = [gap for gap in followed.gaps if gap not in cut.gaps]
         for name in cut.over:
             self.followed.pop(name).reader.remove()
@@ -234,3 +251,10 @@ class Journals:
             reader = JournalReader(path, counted_seq, low_seq)
             assembler = Assembler(self._budget, self._stored.get(path.name, set()))
             self.followed[path.name] = Followed(reader, assembler)
+
+
+def _taken(items: list[T]) -> list[T]:
+    """All of them; the list is empty afterwards."""
+    taken = items.copy()
+    items.clear()
+    return taken

@@ -21,13 +21,14 @@ from ..child import Assignment, Vitals
 from ..clock import monotonic_us, wall_us
 from ..config import Config
 from ..errors import Busy, StoreError
-from ..records import evolve
+from ..records import Begin, evolve
 from ..store.base import Batch, Store, StoredCall
 from ..store.sqlite.store import SqliteStore
 from .assembly import OpenCall
 from .jobs import Jobs
 from .journals import Due, Journals
 from .pipeline import Pipeline, Quarantine
+from .programs import Program, Programs
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +41,7 @@ _POISON = (TypeError, ValueError, OverflowError)  #: what a store says of values
 _RETRY_S = (0.1, 0.5, 2.0, 5.0)
 _HOUSEKEEPING_US = 60_000_000
 _POSITIONS_US = 2_000_000
+_FRESH_US = 2_000_000  #: after it, a port may be another program's
 _JOBS_US = 1_000_000  #: under load, jobs get a slice this often
 _BATCH_BYTES = 64 << 20  #: of frames, in one commit
 
@@ -85,6 +87,7 @@ class Worker:
         self._vitals = vitals
         self._quarantine = Quarantine(data_dir / "quarantine", config.ingest.quarantine_days)
         self._pipeline = Pipeline(config, self._quarantine)
+        self._programs = Programs() if config.identity.programs else None
         self._jobs = Jobs(config, store, self._pipeline)
         self._jobs_us = 0
         self._stopping = False
@@ -113,6 +116,7 @@ class Worker:
     async def step(self) -> bool:
         """Read, understand, commit and free once; whether there was anything to do."""
         moved = self._journals.look()
+        await self._look_up(self._journals.begun())
         await self._jobs.take(self._journals.jobs())
         ended = self._take_batch()
         calls = [*ended, *(self._running(*open_call) for open_call in self._journals.running())]
@@ -124,6 +128,18 @@ class Worker:
         self._look_after()
         worked = moved or bool(ended or cut.gaps or cut.over)
         return await self._work(busy=worked) or worked
+
+    async def _look_up(self, begun: list[Begin]) -> None:
+        """Ask which programs have just called: later, their connections may be gone or somebody else's."""
+        now_us = monotonic_us()
+        fresh = [begin.client for begin in begun if 0 <= now_us - begin.accepted_us < _FRESH_US]
+        if self._programs is not None and fresh:
+            for client in fresh:
+                self._programs.note(client)
+            await self._programs.settle()
+
+    def _program(self, begin: Begin) -> Program | None:
+        return self._programs.found(begin.client) if self._programs is not None and begin.client else None
 
     async def _work(self, *, busy: bool) -> bool:
         """A slice of a job, when nothing else is to do, or every second; whether there was one."""
@@ -154,7 +170,7 @@ class Worker:
     def _understood(self, due: Due) -> StoredCall:
         exchange = due.ended.exchange()
         due.journal.assembler.release(due.ended)
-        found = self._pipeline.run(exchange)
+        found = self._pipeline.run(exchange, self._program(exchange.begin))
         return StoredCall(
             call=found.call,
             exchange=exchange,
@@ -167,7 +183,12 @@ class Worker:
 
     def _running(self, journal: str, call: OpenCall) -> StoredCall:
         call.shown = True
-        return StoredCall(call=self._pipeline.running(call.exchange()), journal=journal)
+        return StoredCall(call=self._pipeline.running(call.exchange(), self._program(call.begin)), journal=journal)
+
+    def close(self) -> None:
+        """End what runs beside."""
+        if self._programs is not None:
+            self._programs.close()
 
     async def _commit(self, batch: Batch) -> None:
         try:
@@ -254,9 +275,11 @@ async def ingest(
         alive = [path.name for path in (data_dir / "journal").iterdir() if not path.name.startswith(".")]
         await store.interrupt_running(alive, wall_us())
         vitals["ready"] = 1
+        worker = Worker(config, data_dir, store, journals, vitals, relay_name)
         try:
-            await Worker(config, data_dir, store, journals, vitals, relay_name).run(stop)
+            await worker.run(stop)
         finally:
+            worker.close()
             journals.close()
     finally:
         await store.close()

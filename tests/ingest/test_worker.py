@@ -44,9 +44,11 @@ async def working(data_dir: Path, config: Config | None = None) -> AsyncIterator
     positions = await store.positions()
     stored = {name: await store.stored_seqs(name, position.low_seq) for name, position in positions.items()}
     journals = Journals(data_dir / "journal", positions, stored)
+    worker = Worker(config or Config(), data_dir, store, journals, vitals)  # type: ignore[arg-type]
     try:
-        yield Worker(config or Config(), data_dir, store, journals, vitals), store, vitals  # type: ignore[arg-type]
+        yield worker, store, vitals
     finally:
+        worker.close()
         journals.close()
         await store.close()
 
