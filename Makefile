@@ -2,7 +2,7 @@
 # ARGS passes options on, e.g. make serve ARGS="--workers 2" or make test ARGS="-k config".
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-system e2e lint format bench soak config-example clean run-ready dev-ready
+.PHONY: help demo serve test test-system e2e lint format bench soak config-example dialects-table clean run-ready dev-ready
 
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
@@ -46,6 +46,9 @@ soak: dev-ready  ## run the fault tests at full counts (long)
 
 config-example: dev-ready  ## write config.example.toml anew from the table of settings
 	@$(BIN)/python -m scripts.config_example
+
+dialects-table: dev-ready  ## write docs/dialects.md anew from the golden cases
+	@$(BIN)/python -m scripts.dialects_table
 
 clean:  ## remove .venv, caches and build leftovers
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

@@ -1,5 +1,7 @@
 """``python -m bench``: what a call costs through llmtap, through nginx and through a bare aiohttp relay, in one run.
 
+The dialects are measured first, by themselves (``bench.dialects``).
+
 CPU time is that of the whole process under test, from /proc, kernel work included; it is the
 figure that other load on the machine disturbs least. Runs are interleaved and medians printed.
 """
@@ -26,7 +28,7 @@ from proxy import config
 from proxy.cli.processes import Stack
 from proxy.gauges import VITALS, Gauges
 
-from . import load
+from . import dialects, load
 from .upstream import CHUNKS, UNARY
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -173,6 +175,7 @@ def main() -> None:
     options = parser.parse_args()
     if not Path("/proc/self/schedstat").exists():
         sys.exit("these measurements read CPU times from /proc: run them on Linux")
+    dialects.report()
     with ExitStack() as stack:
         _, upstream = stack.enter_context(process("bench.upstream"))
         bare_process, bare_port = stack.enter_context(process("bench.bare", f"http://127.0.0.1:{upstream}"))

@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.dialects.golden import cases
+from tests.dialects.mutations import trial as mutate
 from tests.fakes.process import UpstreamProcess
 from tests.fakes.scripts import LAST_CHUNK, Fill, Script, Send, Stall, head, sse
 from tests.fakes.upstream import FakeUpstream
@@ -253,7 +255,27 @@ def journals(options: Options, directory: Path) -> bool:
     return wrong + excess + miscounted + refused == 0
 
 
+# --- mutations ------------------------------------------------------------------------------------
+
+
+def mutations(options: Options, _: Path) -> bool:
+    """Golden cases of all dialects, damaged: none may raise, or give what cannot be stored."""
+    everything, failures = cases(), 0
+    with progress("mutations", options.mutations) as show:
+        for number in range(options.mutations):
+            seed = options.seed * 1_000_003 + number
+            try:
+                mutate(everything, random.Random(seed))
+            except Exception as error:
+                failures += 1
+                print(f"seed {seed}: {error!r}", file=sys.stderr)
+            show(number + 1)
+    say("mutations", tried=options.mutations, of_cases=len(everything), failures=failures)
+    return failures == 0
+
+
 PARTS: dict[str, Part] = {
+    "mutations": mutations,
     "journals": journals,
     "exchanges": exchanges,
     "hangups": hangups,
@@ -269,6 +291,7 @@ def main() -> int:
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="default: all")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--kills", type=int, default=200, help="of each of relay and ingest")
+    parser.add_argument("--mutations", type=int, default=10_000)
     parser.add_argument("--journals", type=int, default=10_000)
     parser.add_argument("--exchanges", type=int, default=1000)
     parser.add_argument("--hangups", type=int, default=500)

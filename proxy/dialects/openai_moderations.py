@@ -12,7 +12,7 @@ from ..records import Choice, Message, Parsed, evolve
 from .base import Bodies
 from .identity import identity
 from .json_values import Notes, items, mapping, name, writable
-from .openai_chat_parts import content_parts
+from .openai_chat.parts import content_parts
 from .openai_usage import usage
 from .plain import answered, asked, said, texts
 

@@ -9,19 +9,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..records import Document, Message
 from ..settings import Retrieval
-from .json_values import Notes, compact, loads, mapping, text
+from .documents import document
+from .json_values import Notes, compact, loads
 
 if TYPE_CHECKING:
     from jsonpath import JSONPath
 
 _MOST = 1000  #: documents of one call
-_TEXTS = ("text", "content", "page_content", "snippet", "body", "chunk")
-_TITLES = ("title", "name", "filename", "source")
-_URLS = ("url", "uri", "link")
 
 
 def documents(rules: Retrieval, body: bytes, prompt: Iterable[Message], notes: Notes) -> tuple[Document, ...]:
@@ -42,7 +40,7 @@ def _by_path(paths: tuple[str, ...], body: bytes, notes: Notes) -> Iterator[Docu
             continue
         for match in matches:
             for item in match if isinstance(match, list) else [match]:
-                yield document(item, "path")
+                yield document(item, "path") or Document(source="path", text=compact(item))
 
 
 @lru_cache(64)
@@ -52,27 +50,6 @@ def _compiled(path: str) -> JSONPath:
     compiled = jsonpath.compile(path)
     assert isinstance(compiled, jsonpath.JSONPath)
     return compiled
-
-
-def document(value: Any, source: str) -> Document:
-    """A document of a text, or of an object with the names that retrievers use."""
-    fields = mapping(value)
-    if not fields:
-        return Document(source=source, text=compact(value))
-    inner = {**mapping(fields.get("metadata")), **fields}
-    score = fields.get("score", fields.get("relevance_score"))
-    return Document(
-        source=source,
-        id=text(inner.get("id")),
-        title=_first(inner, _TITLES),
-        url=_first(inner, _URLS),
-        text=_first(inner, _TEXTS) or compact(fields),
-        score=float(score) if isinstance(score, int | float) and not isinstance(score, bool) else None,
-    )
-
-
-def _first(fields: dict[str, Any], names: tuple[str, ...]) -> str | None:
-    return next((found for name in names if (found := text(fields.get(name)))), None)
 
 
 def _by_tag(tags: tuple[str, ...], prompt: Iterable[Message]) -> Iterator[Document]:

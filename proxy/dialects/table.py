@@ -18,8 +18,8 @@ from .generic import Generic
 from .json_values import Notes
 from .models import Models
 from .ollama.dialect import Ollama
-from .openai_chat import OpenAIChat
-from .openai_completions import OpenAICompletions
+from .openai_chat.dialect import OpenAIChat
+from .openai_completions.dialect import OpenAICompletions
 from .openai_embeddings import OpenAIEmbeddings
 from .openai_moderations import OpenAIModerations
 from .openai_responses.dialect import OpenAIResponses
@@ -51,7 +51,7 @@ ROWS = (
     Row(OpenAIResponses(), re.compile(r"/responses(/[^/]+(/cancel|/input_items)?)?/?$")),
     Row(
         AnthropicMessages(),
-        re.compile(r"/v1/messages(/count_tokens)?/?$|/publishers/anthropic/.*:(stream)?rawpredict$", re.I),
+        re.compile(r"/v1/messages(/count_tokens)?/?$|/publishers/anthropic/.*:(stream)?rawpredict$", re.IGNORECASE),
     ),
     Row(Gemini(), re.compile(r":(generateContent|streamGenerateContent|embedContent|batchEmbedContents|countTokens)$")),
     Row(Ollama(), re.compile(r"/api/(chat|generate|embed|embeddings)/?$")),

@@ -41,13 +41,13 @@ RECORDED = frozenset({
     b"anthropic-version", b"apim-request-id", b"azureml-model-session", b"cache-control", b"cf-ray",
     b"content-disposition", b"content-encoding", b"content-language", b"content-length", b"content-type", b"date",
     b"host", b"openai-beta", b"openai-model", b"openai-organization", b"openai-processing-ms", b"openai-project",
-    b"openai-version", b"request-id", b"retry-after", b"retry-after-ms", b"server", b"transfer-encoding", b"user-agent", b"vary", b"via", b"x-client-request-id", b"x-envoy-upstream-service-time",
-    b"x-groq-region", b"x-ms-client-request-id", b"x-ms-region", b"x-request-id",
-    b"x-ms-retry-after-ms", b"x-should-retry", b"x-stainless-arch",
-    b"x-stainless-async", b"x-stainless-custom-poll-interval", b"x-stainless-helper-method", b"x-stainless-lang",
-    b"x-stainless-os", b"x-stainless-package-version", b"x-stainless-poll-helper", b"x-stainless-read-timeout",
-    b"x-stainless-retry-count", b"x-stainless-runtime", b"x-stainless-runtime-version", b"x-stainless-timeout",
-    b"x-title",
+    b"openai-version", b"request-id", b"retry-after", b"retry-after-ms", b"server", b"transfer-encoding",
+    b"user-agent", b"vary", b"via", b"x-client-request-id", b"x-envoy-upstream-service-time", b"x-groq-region",
+    b"x-ms-client-request-id", b"x-ms-region", b"x-ms-retry-after-ms", b"x-request-id", b"x-should-retry",
+    b"x-stainless-arch", b"x-stainless-async", b"x-stainless-custom-poll-interval", b"x-stainless-helper-method",
+    b"x-stainless-lang", b"x-stainless-os", b"x-stainless-package-version", b"x-stainless-poll-helper",
+    b"x-stainless-read-timeout", b"x-stainless-retry-count", b"x-stainless-runtime", b"x-stainless-runtime-version",
+    b"x-stainless-timeout", b"x-title",
 })  # fmt: skip
 RECORDED_PREFIXES = (b"x-ratelimit-", b"anthropic-ratelimit-")
 _PASSED_ON = b"llm_provider-"  #: LiteLLM's prefix of a provider's own headers; what follows it decides

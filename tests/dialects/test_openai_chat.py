@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from proxy.dialects.base import Bodies
 from proxy.dialects.json_values import Notes
-from proxy.dialects.openai_chat import OpenAIChat
-from proxy.dialects.openai_chat_chunks import Delta, read_lenient, read_typed
+from proxy.dialects.openai_chat.chunks import Delta, read_lenient, read_typed
+from proxy.dialects.openai_chat.dialect import OpenAIChat
 from proxy.records import Parsed
 
 PATH = "/v1/chat/completions"

@@ -176,6 +176,7 @@ def test_generic_takes_any_bytes(body: bytes) -> None:
 def test_generic_leaves_the_end_of_a_stream_to_the_framing() -> None:
     body = b"event: message_stop\ndata: {}\n\n"
     parsed = parse(
-        exchange(endpoint="/v1/unheard-of", response=body, response_headers={"content-type": "text/event-stream"}), LIMIT
+        exchange(endpoint="/v1/unheard-of", response=body, response_headers={"content-type": "text/event-stream"}),
+        LIMIT,
     )
     assert (parsed.stream, parsed.terminal) == (True, None)

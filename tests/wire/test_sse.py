@@ -92,6 +92,43 @@ def test_any_bytes_in_any_pieces_give_the_same_events(stream: bytes, data: st.Da
     assert decode(*pieces, max_event_bytes=limit) == decode(stream, max_event_bytes=limit)
 
 
+BLOCKS = st.sampled_from(
+    ["data: a", "data: bcd", "data: ", "event: x\ndata: a", "event: yy\ndata: bcd", "event: \ndata: e"] * 3
+    + [
+        "data:f",
+        "data: g\ndata: h",
+        ": c",
+        "event: x",
+        "event: x\nid: 1\ndata: a",
+        "data: a\rb",
+        "",
+        "\ufeffdata: a",
+        "x",
+    ]
+)
+
+
+@settings(deadline=None, max_examples=500)
+@given(
+    blocks=st.lists(BLOCKS, max_size=20), eol=st.sampled_from(["\n", "\n", "\r\n", "\r\n", "\r"]), cut=st.integers(0, 9)
+)
+def test_blocks_are_read_as_their_lines_are(blocks: list[str], eol: str, cut: int) -> None:
+    """Fed whole, events of one form are taken together; fed byte by byte, each is read line by line."""
+    whole = "".join(f"{block}\n\n" for block in blocks).replace("\n", eol).encode()
+    stream = whole[: len(whole) - cut]
+    assert decode(stream) == decode(*(stream[at : at + 1] for at in range(len(stream))))
+
+
+def test_blocks_of_more_than_is_looked_at_together() -> None:
+    lines = [b"event: delta\r\ndata: %d\r\n\r\n" % number for number in range(20_000)]
+    lines[7000:7000] = [b": ping\r\n\r\n", b"data: a\r\ndata: b\r\n\r\n"]
+    events = decode(b"".join(lines))
+    assert [event.data for event in events if event.type == "delta"] == [b"%d" % number for number in range(20_000)]
+    assert [event.data for event in events if event.type == "message"] == [b"a\nb"]
+    ends = [sum(map(len, lines[: number + 1])) - 1 for number in (0, 6999, 7001, 20_001)]
+    assert [events[0].end, events[6999].end, events[7000].end, events[20_000].end] == ends
+
+
 @settings(deadline=None)
 @given(stream=STREAMS)
 def test_ends_grow_and_lie_within_the_stream(stream: bytes) -> None:

@@ -14,7 +14,7 @@ from ..base import Bodies, looks_like_events
 from ..failures import Failure, excerpt, failure
 from ..identity import identity
 from ..json_values import Notes, count, items, kind, loads, mapping, name, text, writable
-from ..openai_chat_parts import text_of
+from ..openai_chat.parts import text_of
 from .blocks import message, reasoning_of, tool_calls_of, tools
 from .documents import documents_answered, documents_asked
 from .sources import joined_text

@@ -16,7 +16,7 @@ from ..base import Bodies, looks_like_events
 from ..failures import Failure, failure, page
 from ..identity import identity
 from ..json_values import Notes, count, items, kind, loads, mapping, name, text, writable
-from ..openai_chat_parts import reasoning_of, text_of
+from ..openai_chat.parts import reasoning_of, text_of
 from ..vectors import embedded
 from .grounding import documents, searches
 from .parts import either, message, messages, tool_calls_of, tools

@@ -17,8 +17,8 @@ from ..failures import Failure, failure, page
 from ..identity import identity
 from ..json_values import Notes, count, items, kind, loads, mapping, name, text, writable
 from ..media import base64_size
-from ..openai_chat_parts import message as chat_message
-from ..openai_chat_parts import reasoning_of, text_of, tool_calls_of, tools
+from ..openai_chat.parts import message as chat_message
+from ..openai_chat.parts import reasoning_of, text_of, tool_calls_of, tools
 from ..vectors import embedded
 from .stream import MEASURES, assemble
 

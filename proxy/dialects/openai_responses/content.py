@@ -11,7 +11,7 @@ from typing import Any
 
 from ...records import ContentPart, evolve
 from ..json_values import Notes, mapping, text
-from ..openai_chat_parts import content_parts
+from ..openai_chat.parts import content_parts
 
 _LONGEST = 4096
 

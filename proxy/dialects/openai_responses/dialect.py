@@ -13,7 +13,7 @@ from ..base import Bodies, looks_like_events
 from ..failures import Failure, excerpt, failure
 from ..identity import identity
 from ..json_values import Notes, count, items, kind, loads, mapping, name, writable
-from ..openai_chat_parts import SYSTEM_ROLES, text_of, tools
+from ..openai_chat.parts import SYSTEM_ROLES, text_of, tools
 from .content import content
 from .documents import found, found_or_cited
 from .items import answer, messages, reasoning_of, refusal_of, tool_calls_of

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..records import Choice, ContentPart, Parsed, evolve
-from .base import Bodies, looks_like_events
-from .failures import Failure, failure
-from .identity import identity
-from .json_values import Notes, count, items, mapping, name, text, writable
-from .openai_charges import cost_nano_usd
-from .openai_completions_stream import Assembly
-from .openai_filters import content_filter
-from .openai_usage import processing_us, usage
-from .plain import answered, asked, said, texts
+from ...records import Choice, ContentPart, Parsed, evolve
+from ..base import Bodies, looks_like_events
+from ..failures import Failure, failure
+from ..identity import identity
+from ..json_values import Notes, count, items, mapping, name, text, writable
+from ..openai_charges import cost_nano_usd
+from ..openai_filters import content_filter
+from ..openai_usage import processing_us, usage
+from ..plain import answered, asked, said, texts
+from .stream import Assembly
 
 
 class OpenAICompletions:

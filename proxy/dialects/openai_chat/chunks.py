@@ -8,12 +8,12 @@ apart, because one or two chunks tell it for all.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
-from .json_values import Notes, count, items, kind, loads, mapping, name
+from ..json_values import Notes, count, items, kind, loads, mapping, name
 
 _DONE = b"[DONE]"
 
@@ -54,7 +54,7 @@ class Delta(Struct, gc=False):
 class ChoiceDelta(Struct, gc=False):
     """What a chunk adds to one of n answers."""
 
-    index: int = 0
+    index: Annotated[int, Meta(ge=0, lt=1 << 53)] = 0
     delta: Delta | None = None
     finish_reason: str | None = None
     logprobs: dict[str, Any] | None = None

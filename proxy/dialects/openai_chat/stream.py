@@ -11,11 +11,11 @@ from typing import Any
 
 from msgspec import Struct
 
-from ..wire.sse import MESSAGE, Decoder, Event
-from .failures import Failure, failure_of
-from .json_values import Notes, loads, mapping
-from .openai_chat_answer import Answer
-from .openai_chat_chunks import END, LATER, REFUSALS, Chunk, read_head, read_lenient, read_typed
+from ...wire.sse import MESSAGE, Decoder, Event
+from ..failures import Failure, failure_of
+from ..json_values import Notes, loads, mapping
+from .answer import Answer
+from .chunks import END, LATER, REFUSALS, Chunk, read_head, read_lenient, read_typed
 
 _READ_BYTES = 65_536  # fed at once, so that what was read is still in the processor's cache
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from itertools import groupby
 from typing import Any
 
-from .json_values import Notes, compact, items, mapping, text
-from .openai_chat_chunks import CallDelta, ChoiceDelta, Delta
+from ..json_values import Notes, compact, items, mapping, text
+from .chunks import CallDelta, ChoiceDelta, Delta
 
 
 class Answer:

@@ -9,18 +9,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..records import Choice, Document, Message, Parsed, evolve
-from .base import Bodies, looks_like_events
-from .documents import cited, distinct, documents
-from .failures import Failure, failure, failure_of
-from .identity import identity
-from .json_values import LONGEST_NAME, Notes, items, mapping, name, writable
-from .openai_charges import cost_nano_usd
-from .openai_chat_parts import SYSTEM_ROLES, message, reasoning_of, refusal_of, text_of, tool_calls_of, tools
-from .openai_chat_stream import Assembled, assemble
-from .openai_filters import content_filter
-from .openai_usage import processing_us, usage
-from .plain import answered, asked
+from ...records import Choice, Document, Message, Parsed, evolve
+from ..base import Bodies, looks_like_events
+from ..documents import cited, distinct, documents
+from ..failures import Failure, failure, failure_of
+from ..identity import identity
+from ..json_values import LONGEST_NAME, Notes, items, mapping, name, writable
+from ..openai_charges import cost_nano_usd
+from ..openai_filters import content_filter
+from ..openai_usage import processing_us, usage
+from ..plain import answered, asked
+from .parts import SYSTEM_ROLES, message, reasoning_of, refusal_of, text_of, tool_calls_of, tools
+from .stream import Assembled, assemble
 
 
 class OpenAIChat:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..records import ContentPart, Message, Tool, ToolCall
-from .json_values import Notes, compact, items, kind, mapping, name, text, writable
-from .media import base64_size
+from ...records import ContentPart, Message, Tool, ToolCall
+from ..json_values import Notes, compact, items, kind, mapping, name, text, writable
+from ..media import base64_size
 
 _LONGEST_URL = 4096
 _TOOL_ROLES = ("tool", "function")

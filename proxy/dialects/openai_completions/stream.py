@@ -1,15 +1,44 @@
-"""A streamed text completion put together again: bytes in, the unary answer they amount to out."""
+"""A streamed text completion put together again: bytes in, the unary answer they amount to out.
+
+Nearly every chunk brings a text for one choice and nothing else; a typed decoder tells those from
+the rest, which are read field by field.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Any
+from typing import Annotated, Any
 
-from ..wire.sse import Decoder
-from .failures import Failure, failure_of
-from .json_values import Notes, count, items, loads, mapping, text
+import msgspec
+from msgspec import Meta, Struct
+
+from ...wire.sse import Decoder
+from ..failures import Failure, failure_of
+from ..json_values import Notes, count, items, loads, mapping, text
 
 _READ_BYTES = 65_536  # taken at once: their events are the memory that reading needs
+
+
+class _Piece(Struct, gc=False):
+    """What a chunk adds to a choice."""
+
+    index: Annotated[int, Meta(ge=0, lt=1 << 53)]
+    text: str
+    finish_reason: Any = None
+    logprobs: Any = None
+    content_filter_results: Any = None
+
+
+class _Chunk(Struct, gc=False):
+    """One event's worth."""
+
+    choices: list[_Piece]
+    usage: Any = None
+    error: Any = None
+
+
+_decode = msgspec.json.Decoder(_Chunk).decode
+_REFUSALS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class Assembly:
@@ -52,6 +81,19 @@ class Assembly:
         return self._said | {"choices": choices}
 
     def _take(self, data: bytes, end: int) -> None:
+        try:
+            chunk = _decode(data)
+        except _REFUSALS:
+            self._take_any(data, end)
+            return
+        piece = chunk.choices[0] if len(chunk.choices) == 1 and not chunk.usage and not chunk.error else None
+        plain = piece and not (piece.finish_reason or piece.logprobs or piece.content_filter_results)
+        if piece and plain and piece.index in self._texts:
+            self._texts[piece.index].append(piece.text)
+        else:
+            self._take_any(data, end)
+
+    def _take_any(self, data: bytes, end: int) -> None:
         if data.strip() == b"[DONE]":
             self._done = True
             return

@@ -1,0 +1,1 @@
+"""Chat completions, as OpenAI defined them and as Azure, OpenRouter, Groq, vLLM and others vary them."""
