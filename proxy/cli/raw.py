@@ -7,6 +7,7 @@ from typing import Literal
 from ..records import Begin, Call, Exchange, Head, Header, Status
 
 Side = Literal["request", "response"]
+_IN_WORDS = {"request": "request", "response": "answer"}
 
 
 def body(exchange: Exchange, side: Side) -> bytes:
@@ -34,11 +35,17 @@ def missing(call: Call, exchange: Exchange | None, side: Side) -> str | None:
         return f"has no {side}: its caller asked that no content be kept"
     if side == "response" and exchange.head is None:
         return "has no response: none came"
+    if _omitted(exchange, side):
+        return f"has no {side}: its caller asked that no {_IN_WORDS[side]} be kept"
     if exchange.holes:
         return f"lost a part of its {side} before it could be written"
     if call.status == Status.OK or _whole(exchange, side):
         return None
     return f"has the first {len(body(exchange, side))} bytes of its {side} only: it broke off there"
+
+
+def _omitted(exchange: Exchange, side: Side) -> bool:
+    return exchange.begin.omit_request if side == "request" else exchange.begin.omit_response
 
 
 def _whole(exchange: Exchange, side: Side) -> bool:

@@ -7,7 +7,6 @@ capture is told of them just before they move. Deviations from promise 1 that ai
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import re
 from collections.abc import AsyncIterator, Sequence
@@ -24,20 +23,22 @@ from ..config import Config
 from ..errors import LlmtapError, RefusedRequest, UpstreamError, UpstreamUnreachable
 from ..records import Outcome
 from ..wire.headers import Recorder, end_to_end
+from ..wire.identity import OMITTING, is_private
 from .answers import CALL_ID_HEADER, AnswerCutError, RelayedAnswer, error_parts, own_answer
 from .capture import Capture
 from .recording import Recording
 from .routes import Destination, Routes
+from .upload import Upload
 from .upstream import Upstreams
+from .usage_injection import MOST_REQUEST_BYTES, Lines, UsageFilter, asking, asking_headers, can_filter, may_ask
 
 #: Not forwarded: Host is the upstream's own, Expect is answered here, control headers are ours.
 _CONSUMED = frozenset({b"host", b"expect"})
 _CONTROL_PREFIX = b"x-llmtap-"
 _NO_LOG = b"x-llmtap-no-log"
+_ASKING = frozenset({_NO_LOG, *OMITTING})
 _FALSE = frozenset({b"", b"0", b"false", b"no", b"off"})
 _CONTROL_CHARACTERS = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
-_UNSENT_BYTES = 8 << 20  #: of a body that goes nowhere
-_UNSENT_S = 1.0
 _STREAMED_TYPES = ("text/event-stream", "application/x-ndjson")
 
 
@@ -58,13 +59,22 @@ class Arrival(Struct, frozen=True):
     target: str
     names: frozenset[bytes]  #: lower case
     no_log: bool
+    omit_request: bool
+    omit_response: bool
 
     @classmethod
     def of(cls, request: web.BaseRequest) -> Arrival:
         """Look at the head of a request."""
-        headers = [(name.lower(), value) for name, value in request.raw_headers]
-        no_log = any(name == _NO_LOG and value.strip().lower() not in _FALSE for name, value in headers)
-        return cls(request._message.path, frozenset(name for name, _ in headers), no_log)  # noqa: SLF001  (as sent)
+        names = frozenset([name.lower() for name, _ in request.raw_headers])
+        asked = frozenset() if names.isdisjoint(_ASKING) else _asked(request.raw_headers)
+        omitted = [OMITTING[name] for name in asked & OMITTING.keys()]
+        return cls(
+            target=request._message.path,  # noqa: SLF001  (as sent)
+            names=names,
+            no_log=_NO_LOG in asked,
+            omit_request=any(request for request, _ in omitted),
+            omit_response=any(answer for _, answer in omitted),
+        )
 
 
 class RunningCall:
@@ -80,9 +90,8 @@ class RunningCall:
         self._to = to
         self._capture = capture
         self._recorded = False  #: that it began
-        self._upload_failure: LlmtapError | None = None
-        self._upload_began = False
-        self._uploaded = False
+        self._usage_asked = False  #: by us, in the client's place
+        self._upload = Upload(request, capture, services.config.limits.client_body_idle_timeout_s)
 
     async def run(self, refusal: RefusedRequest | None) -> web.StreamResponse:
         """From the head of the request to the end of the answer."""
@@ -91,8 +100,9 @@ class RunningCall:
             self._refuse_if(refusal)
             answer = await self._send(self._check())
         except (RefusedRequest, UpstreamError) as error:
-            await self._take_unsent_body()
-            return await self._answer_ourselves(self._upload_failure or error)
+            if self._recorded:
+                await self._upload.take_unsent()
+            return await self._answer_ourselves(self._upload.failure or error)
         try:
             return await self._pass_on(answer)
         finally:
@@ -106,7 +116,7 @@ class RunningCall:
 
     # --- towards the upstream ----------------------------------------------------------------
 
-    def _check(self) -> list[tuple[str, str]]:
+    def _check(self) -> Lines:
         """The headers to send on, or a refusal."""
         names, request = self._arrived.names, self._request
         if request.version < HttpVersion10:
@@ -123,56 +133,23 @@ class RunningCall:
         expect = request.headers.getall(hdrs.EXPECT, [])
         if any(value.strip().lower() != "100-continue" for value in expect):
             raise RefusedRequest(417, "expect", "The only Expect understood is 100-continue.")
-        return _sendable(request.raw_headers)
-
-    async def _send(self, headers: list[tuple[str, str]]) -> aiohttp.ClientResponse:
         assert self._to is not None
-        body = self._upload() if self._request.body_exists else None
-        if body is None:
-            self._uploaded = True
-        elif hdrs.EXPECT in self._request.headers:
+        return _sendable(request.raw_headers, _CONSUMED | _private(names, gateways=self._to.route.consumes))
+
+    async def _send(self, headers: Lines) -> aiohttp.ClientResponse:
+        assert self._to is not None
+        method, send = self._request.method, self._services.upstreams.send
+        if not self._request.body_exists:
+            return await send(method, self._to, headers, None)
+        if hdrs.EXPECT in self._request.headers:
             await self._request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             self._request.writer.output_size = 0
-        return await self._services.upstreams.send(self._request.method, self._to, headers, body)
-
-    async def _upload(self) -> AsyncIterator[bytes]:
-        """The client's body as it comes; a failure of the client's is kept, to be told apart from the upstream's."""
-        idle_s = self._services.config.limits.client_body_idle_timeout_s
-        content = self._request.content
-        self._upload_began = True
-        try:
-            while True:
-                async with asyncio.timeout(idle_s):
-                    data = await content.readany()
-                if not data:
-                    break
-                self._capture.request_data(data)
-                yield data
-        except TimeoutError:
-            self._upload_failure = RefusedRequest(
-                408,
-                "client_idle_timeout",
-                f"The request's body stalled for {idle_s:g} s (limits.client_body_idle_timeout_s).",
-            )
-            raise
-        except aiohttp.ClientError as error:
-            self._upload_failure = RefusedRequest(
-                400, "malformed_request", "The request's body is malformed or cut short."
-            )
-            raise ConnectionError("client body") from error
-        self._uploaded = True
-
-    async def _take_unsent_body(self) -> None:
-        """Nothing was sent on: read what the client sends all the same, within bounds, for the row to say it."""
-        if self._upload_began or not self._recorded:
-            return
-        content, left = self._request.content, _UNSENT_BYTES
-        with contextlib.suppress(TimeoutError, aiohttp.ClientError):
-            async with asyncio.timeout(_UNSENT_S):
-                while left > 0 and (data := await content.readany()):
-                    self._capture.request_data(data)
-                    left -= len(data)
-                self._uploaded = content.at_eof()
+        if self._to.route.inject_usage and may_ask(method, self._to.path, headers):
+            body = await self._upload.whole(MOST_REQUEST_BYTES)
+            if body is not None and (asked := asking(body)) is not None:
+                self._usage_asked = True
+                return await send(method, self._to, asking_headers(headers, asked), _at_once(asked))
+        return await send(method, self._to, headers, self._upload.pieces())
 
     # --- towards the client ------------------------------------------------------------------
 
@@ -193,12 +170,22 @@ class RunningCall:
             await self._end(Outcome.COMPLETE, response_complete=True)
             await answer.prepare(self._request)
         else:
+            usage = self._usage_filter(upstream)
+            if usage is not None:
+                answer.headers.popall(hdrs.CONTENT_LENGTH, None)
             await answer.prepare(self._request)
-            await self._pass_body(upstream, answer)
+            await self._pass_body(upstream, answer, usage)
         await answer.write_eof()
         return answer
 
-    async def _pass_body(self, upstream: aiohttp.ClientResponse, answer: RelayedAnswer) -> None:
+    def _usage_filter(self, upstream: aiohttp.ClientResponse) -> UsageFilter | None:
+        encoding = upstream.headers.get(hdrs.CONTENT_ENCODING, "")
+        taken_out = self._usage_asked and can_filter(upstream.status, upstream.content_type, encoding)
+        return UsageFilter() if taken_out else None
+
+    async def _pass_body(
+        self, upstream: aiohttp.ClientResponse, answer: RelayedAnswer, usage: UsageFilter | None
+    ) -> None:
         assert self._to is not None
         length = answer.headers.get(hdrs.CONTENT_LENGTH)
         left = int(length) if length is not None else None
@@ -210,9 +197,14 @@ class RunningCall:
                     left -= len(data)
                     if left <= 0:
                         await self._end(Outcome.COMPLETE, response_complete=True)
-                await answer.write(data)
+                await answer.write(data if usage is None else usage.feed(data))
+            if usage is not None:
+                await answer.write(usage.finish())
         except UpstreamError as error:
             self._capture.end_now(Outcome.CUT, error_type=error.code, error_message=str(error), **self.upload_state())
+            if usage is not None:
+                with contextlib.suppress(ConnectionError):
+                    await answer.write(usage.held)
             raise AnswerCutError from error
         except ConnectionError:
             self._capture.end_now(Outcome.CLIENT_CLOSED, **self.upload_state())
@@ -235,7 +227,7 @@ class RunningCall:
 
     def upload_state(self) -> dict[str, object]:
         """Whether the request's body came whole, as a field of its end."""
-        return {"request_complete": self._uploaded}
+        return {"request_complete": self._upload.complete}
 
     def _record_head(self, upstream: aiohttp.ClientResponse) -> None:
         version = upstream.version
@@ -245,6 +237,7 @@ class RunningCall:
             f"{version.major}.{version.minor}" if version else "1.1",
             self._services.recorder.headers(upstream.raw_headers),
             ours=False,
+            usage_injected=self._usage_asked,
             event_stream=upstream.content_type in _STREAMED_TYPES,
         )
 
@@ -257,7 +250,7 @@ class RunningCall:
     async def _answer_ourselves(self, error: LlmtapError) -> web.StreamResponse:
         answer = own_answer(error)
         self._decorate(answer)
-        if not self._uploaded:
+        if not self._upload.complete:
             answer.force_close()
         body = answer.body
         assert isinstance(body, bytes)
@@ -278,11 +271,26 @@ class RunningCall:
 # --- pieces that decide without I/O ------------------------------------------------------------
 
 
-def _sendable(raw: Sequence[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
+def _asked(raw: Sequence[tuple[bytes, bytes]]) -> frozenset[bytes]:
+    """What a request asks not to be kept: names of headers whose value is not another word for no."""
+    lines = ((name.lower(), value.strip().lower()) for name, value in raw)
+    return frozenset(name for name, value in lines if name in _ASKING and value not in _FALSE)
+
+
+async def _at_once(body: bytes) -> AsyncIterator[bytes]:
+    """A body, as one piece: framed by the headers, as every other."""
+    yield body
+
+
+def _private(names: frozenset[bytes], *, gateways: bool) -> set[bytes]:
+    """Those that are for llmtap, and with ``gateways`` those that were made for others of its kind."""
+    return {name for name in names if name.startswith(_CONTROL_PREFIX) or (gateways and is_private(name))}
+
+
+def _sendable(raw: Sequence[tuple[bytes, bytes]], consumed: frozenset[bytes]) -> Lines:
     """Request headers for the upstream, in order. Raises ``RefusedRequest`` for bytes that cannot be sent exactly."""
-    kept = [item for item in end_to_end(raw, _CONSUMED) if not item[0].lower().startswith(_CONTROL_PREFIX)]
     try:
-        return [(name.decode("ascii"), value.decode("utf-8")) for name, value in kept]
+        return [(name.decode("ascii"), value.decode("utf-8")) for name, value in end_to_end(raw, consumed)]
     except UnicodeDecodeError:
         raise RefusedRequest(
             502,

@@ -24,12 +24,13 @@ _PART_BYTES = 1 << 20  #: a part is never longer
 
 
 class Body:
-    """Bytes of one side that are not in the journal yet."""
+    """Bytes of one side that are not in the journal yet; of one that is not ``kept`` only how many there were."""
 
-    __slots__ = ("chunks", "marks", "offset", "side", "size", "waiting")
+    __slots__ = ("chunks", "kept", "marks", "offset", "side", "size", "waiting")
 
-    def __init__(self, side: Side) -> None:
+    def __init__(self, side: Side, *, kept: bool) -> None:
         self.side = side
+        self.kept = kept
         self.size = 0  #: of the body so far
         self.offset = 0  #: of the first unwritten byte
         self.waiting = 0
@@ -79,8 +80,8 @@ class Capture:
         self._lost_parts = 0
         self._status: int | None = None
         self._head: Head | None = None  #: of the answer, while it is not in the journal
-        self._request = Body(Side.REQUEST)
-        self._response = Body(Side.RESPONSE)
+        self._request = Body(Side.REQUEST, kept=not (begin.no_log or begin.omit_request))
+        self._response = Body(Side.RESPONSE, kept=not (begin.no_log or begin.omit_response))
         self._marks = 0
         self._stream_tail: bytes | None = None  #: last bytes of an event stream, for markers split between reads
 
@@ -110,6 +111,7 @@ class Capture:
         *,
         ours: bool,
         event_stream: bool,
+        usage_injected: bool = False,
     ) -> None:
         """Status line and headers; they are journaled with the first bytes that follow."""
         self._status = status
@@ -124,6 +126,7 @@ class Capture:
             http_version=http_version,
             headers=() if self._begin.no_log else headers,
             ours=ours,
+            usage_injected=usage_injected,
         )
         self._recording.wait_for_more(self)
 
@@ -213,7 +216,7 @@ class Capture:
         return End(id=self.id, ended_us=now_us, offset_us=offset_us, outcome=outcome, **fields)  # type: ignore[arg-type]
 
     def _add(self, body: Body, data: bytes) -> None:
-        if self._begin.no_log or not self._began:
+        if not (body.kept and self._began):
             body.size += len(data)
             return
         self._marks += 1

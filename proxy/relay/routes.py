@@ -2,7 +2,8 @@
 
 A prefix selects an upstream and is replaced by its base; the rest of the target travels as sent.
 Nothing else in a request can choose where it goes: not an absolute-form target, not ``//host``,
-not ``Host``, not a header.
+not ``Host``, not a header. Nor does anything but its address make an upstream a provider: a row of
+the user's own that leads to one is treated as the built-in row is, keys to other gateways and all.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ BUILT_IN = (
     ("fireworks", "/fireworks", "https://api.fireworks.ai/inference"),
     ("ollama", "/ollama", "http://127.0.0.1:11434"),
 )
+_PROVIDERS = frozenset(urlsplit(base).netloc for _, _, base in BUILT_IN)
 DEFAULT_PROJECT = "default"
 _PROJECT = re.compile(r"^/p/([^/?]*)(.*)$", re.DOTALL)
 _PROJECT_NAME = re.compile(r"^[A-Za-z0-9._~-]{1,64}$")
@@ -44,6 +46,8 @@ class Route(Struct, frozen=True):
     scheme: str
     authority: str
     base_path: str
+    consumes: bool = False  #: headers made for gateways end here
+    inject_usage: bool = False  #: streams are asked for their usage
 
     @property
     def base(self) -> str:
@@ -60,26 +64,30 @@ class Destination(Struct, frozen=True):
     query: str | None  #: to send; None means no question mark, '' means a bare one
 
 
-def route(name: str, prefix: str, base: str) -> Route:
-    """A row from what people write."""
+def route(name: str, prefix: str, base: str, gateway_headers: str = "auto", *, inject_usage: bool = False) -> Route:
+    """A row from what people write; ``gateway_headers`` as in ``[relay]``."""
     url = urlsplit(parse_base(base, f"upstream {name}"))
-    return Route(name, prefix.rstrip("/"), url.scheme, url.netloc, url.path)
+    consumes = {"auto": _host(url.netloc) in _PROVIDERS, "consume": True, "pass": False}[gateway_headers]
+    return Route(name, prefix.rstrip("/"), url.scheme, url.netloc, url.path, consumes, inject_usage)
 
 
 class Routes:
     """The table of one configuration."""
 
     def __init__(self, config: Config) -> None:
-        table = {row[1].rstrip("/"): route(*row) for row in BUILT_IN}
+        headers, only = config.relay.gateway_headers, config.relay.upstream
+        built_in = [route(*row, headers) for row in BUILT_IN]
+        table = {row.prefix: row for row in built_in}
         for upstream in config.upstreams:
-            added = route(upstream.name, _prefix(upstream), upstream.base)
+            inject = upstream.inject_usage
+            added = route(upstream.name, _prefix(upstream), upstream.base, headers, inject_usage=inject)
             table = {prefix: row for prefix, row in table.items() if row.upstream != upstream.name}
             table[added.prefix] = added
         # Only the built-in root shares its keys' owner with /anthropic by convention of SDKs.
-        self._anthropic = table.get("/anthropic") if table.get("") == route(*BUILT_IN[0]) else None
-        if config.relay.upstream:
-            only = route(urlsplit(config.relay.upstream).netloc, "/", config.relay.upstream)
-            table, self._anthropic = {"": only}, None
+        root = table.get("")
+        self._anthropic = table.get("/anthropic") if root and root.base == built_in[0].base else None
+        if only:
+            table, self._anthropic = {"": route(urlsplit(only).netloc, "/", only, headers)}, None
         self.rows: tuple[Route, ...] = tuple(sorted(table.values(), key=lambda row: -len(row.prefix)))
 
     def resolve(self, target: str, *, anthropic_version: bool = False) -> Destination:
@@ -99,6 +107,10 @@ class Routes:
 
     def _known(self) -> str:
         return ", ".join(sorted(f"{row.prefix}/" for row in self.rows))
+
+
+def _host(authority: str) -> str:
+    return authority.lower().removesuffix(":443")
 
 
 def _prefix(upstream: Upstream) -> str:

@@ -102,6 +102,8 @@ class SlowPath:
             endpoint=recorder.target(to.path.encode("utf-8", "surrogateescape")) if to else "",
             headers=() if arrived.no_log else recorder.headers(request.raw_headers),
             no_log=arrived.no_log,
+            omit_request=arrived.omit_request,
+            omit_response=arrived.omit_response,
         )
 
 

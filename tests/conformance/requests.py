@@ -179,6 +179,7 @@ def kept(body: bytes) -> Forwarded:
 def _bodies() -> dict[str, bytes]:
     import gzip
 
+    import brotli
     import zstandard
 
     messages = b'"messages":[{"role":"user","content":"hi"}]'
@@ -194,14 +195,24 @@ def _bodies() -> dict[str, bytes]:
         "57 gzip": gzip.compress(b"{" + messages + b"}", mtime=0),
         "57b zstd": zstandard.compress(b"{" + messages + b"}"),
         "57c gzip bomb of 10 MB": gzip.compress(b" " * 10_000_000, mtime=0),
+        "57d br": brotli.compress(b"{" + messages + b"}"),
+        "57e br bomb of 10 MB": brotli.compress(b" " * 10_000_000, quality=1),
+        "57f zstd bomb of 10 MB": zstandard.compress(b" " * 10_000_000),
+        "57g what is no gzip": b"\x1f\x8bnot gzip at all",
         "60 model as list": b'{"model":["a",1],' + messages + b"}",
         "60b model as markup": b'{"model":"<script>alert(1)</script>\'; DROP TABLE call;--../../x",' + messages + b"}",
         "60c model of 1 MB": b'{"model":"' + b"m" * (1 << 20) + b'",' + messages + b"}",
+        "61 a schema that refers to itself": b'{"tools":[{"type":"function","function":{"name":"f","parameters":{"$defs":{"a":{"$ref":"#/$defs/a"}},"$ref":"#"}}}]}',
         "62 empty": b"",
     }
 
 
-BODIES = [Case(name, json_post(body), kept(body)) for name, body in _bodies().items()]
+def _encoding(name: str) -> list[bytes]:
+    codings = name.split() if name.startswith("57") else []
+    return [b"Content-Encoding: " + coding.encode() for coding in codings if coding in ("br", "gzip", "zstd")]
+
+
+BODIES = [Case(name, json_post(body, *_encoding(name)), kept(body)) for name, body in _bodies().items()]
 BODIES += [
     Case("56 no content type", post(b"Content-Length: 2", body=b"{}"), Forwarded(b"/t", (b"{}",), absent=(b"content-type",))),
     Case("56b wrong content type", post(b"Content-Type: image/png", b"Content-Length: 2", body=b"{}"), Forwarded(b"/t", (b"{}",), present=((b"Content-Type", b"image/png"),))),

@@ -5,7 +5,10 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 
+import brotli
+import zstandard
 from msgspec import Struct
 
 from tests.fakes.scripts import (
@@ -92,6 +95,11 @@ def whole(
     )
 
 
+BOMBS = {
+    "br": brotli.compress(b" " * 10_000_000, quality=1),
+    "zstd": zstandard.compress(b" " * 10_000_000),
+    "deflate": zlib.compress(b" " * 10_000_000),
+}
 GZIP = gzip.compress(b'{"object":"chat.completion"}' * 100, mtime=0)
 ODD_EVENTS = {
     "66 SSE with CR only": b"data: 1\r\rdata: [DONE]\r\r",
@@ -109,6 +117,9 @@ BODIES = [
     whole("63 truncated gzip", GZIP[:-9], ("Content-Encoding", "gzip")),
     whole("64 bad gzip", b"\x1f\x8bnot gzip at all", ("Content-Encoding", "gzip")),
     Case("65 gzip bomb of 50 MB", gzipped(b"\0" * 50_000_000), same(gzip.compress(b"\0" * 50_000_000, mtime=0), ("Content-Encoding", "gzip"), length(gzip.compress(b"\0" * 50_000_000, mtime=0)))),
+    *(whole(f"65 {coding} bomb of 10 MB", bomb, ("Content-Encoding", coding)) for coding, bomb in BOMBS.items()),
+    *(whole(f"63 truncated {coding}", bomb[:-3], ("Content-Encoding", coding), sizes=(7,)) for coding, bomb in BOMBS.items()),
+    Case("63b gzip cut with its connection", raw(head(200, [("Content-Encoding", "gzip"), length(GZIP)]) + GZIP[:-9]), (Cut(GZIP[:-9]),)),
     whole("65b unknown encoding", b"\x00\x01\x02", ("Content-Encoding", "x-odd")),
     *(whole(f"{name}, a byte at a time" if len(body) < 100 else name, body, EVENTS, sizes=(1,) if len(body) < 100 else ()) for name, body in ODD_EVENTS.items()),
     *(Case(f"{name}, chunked", answer(200, [EVENTS], body, framing="chunked", sizes=(3, 5, 7)if len(body) < 100 else ()), same(body, EVENTS, ("Transfer-Encoding", "chunked"))) for name, body in ODD_EVENTS.items()),
