@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from ..console import figures
+from ..pricing.prices import Receipt
 from ..records import Call, Status
 from .lines import STATUS_STYLES, status_word
 from .terminal import Terminal, printable
@@ -20,6 +21,16 @@ def facts(call: Call, terminal: Terminal) -> Iterator[str]:
         if text := value(call):
             style = "red" if name == "error" else ""
             yield f"{terminal.paint(name.ljust(_NAME_WIDTH), 'dim')} {terminal.paint(printable(text), style)}"
+
+
+def receipt_lines(receipt: Receipt | None, call: Call, terminal: Terminal) -> Iterator[str]:
+    """What the cost is made of; nothing when today's prices give another cost than the stored one."""
+    if receipt is None or receipt.cost.nano_usd != call.cost_nano_usd or len(receipt.lines) < 2:
+        return
+    for line in receipt.lines:
+        price = f"${figures.exact_dollars(line.nano_per_million)} per million"
+        text = f"{line.count:>11,} {line.kind.replace('_', ' ')} at {price}: ${figures.exact_dollars(line.nano_usd)}"
+        yield f"{''.ljust(_NAME_WIDTH)} {terminal.paint(text, 'dim')}"
 
 
 def _joined(*facts: str | None, by: str = " · ") -> str:

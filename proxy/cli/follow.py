@@ -13,16 +13,17 @@ _BATCH = 500
 class Follower:
     """Reads the last calls, then whatever changes. One reader, one place."""
 
-    def __init__(self, reader: Reader, where: Filter | None = None) -> None:
+    def __init__(self, reader: Reader, where: Filter | None = None, *, every: bool = False) -> None:
         self._reader = reader
         self._where = where
+        self._every = every  #: excluded calls too
         self._rev = 0
         self._seen: dict[str, int] = {}
 
     async def last(self, limit: int) -> list[Call]:
         """The newest calls, oldest first; ``changes`` goes on from here."""
         self._rev = await self._reader.latest_rev()
-        calls = (await self._reader.find(self._where, limit=limit))[::-1] if limit else []
+        calls = (await self._reader.find(self._where, limit=limit, every=self._every))[::-1] if limit else []
         self._seen = {call.id: call.rev for call in calls}  # may be newer than the rev read before them
         return calls
 
@@ -31,7 +32,7 @@ class Follower:
         newest = await self._reader.latest_rev()
         if newest <= self._rev:
             return []
-        calls = await self._reader.find(self._where, after_rev=self._rev, limit=_BATCH)
+        calls = await self._reader.find(self._where, after_rev=self._rev, limit=_BATCH, every=self._every)
         fresh = [call for call in calls if self._seen.get(call.id, 0) < call.rev]
         if len(calls) == _BATCH:
             self._rev = calls[-1].rev

@@ -14,7 +14,7 @@ from ..errors import CallNotFound, UsageError
 from ..records import Call, Exchange, ToolSpan
 from ..store.base import Reader
 from .conversation import conversation
-from .facts import facts
+from .facts import facts, receipt_lines
 from .options import with_config
 from .raw import Side, body, head, missing
 from .reading import how_to_begin, recorded
@@ -109,13 +109,19 @@ def _write_heads(call: Call, exchange: Exchange | None) -> int:
 def _write_readable(call: Call, exchange: Exchange | None, tools: Sequence[ToolSpan], config: Config) -> int:
     from ..console.documents import understood
     from ..dialects.generic import Generic
+    from ..ingest.stages import priced
+    from ..pricing.overrides import overrides
+    from ..pricing.prices import receipt
 
     terminal = Terminal()
+    parsed = understood(exchange, config) if exchange is not None else None
     lines = list(facts(call, terminal))
+    if call.cost_nano_usd is not None and exchange is not None and parsed is not None:
+        lines += receipt_lines(receipt(priced(exchange, parsed), overrides(config.prices)), call, terminal)
     if call.dialect == Generic.name:
         lines += ["", terminal.paint(_NOT_UNDERSTOOD, "dim")]
-    if exchange is not None:
-        lines += conversation(understood(exchange, config), terminal, tools)
+    if parsed is not None:
+        lines += conversation(parsed, terminal, tools)
     gone = missing(call, exchange, "response")
     if gone:
         lines += ["", terminal.paint(f"(this call {gone})", "yellow")]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from typing import NamedTuple
 
 import click
 
@@ -28,9 +29,10 @@ POLL_S = 0.15  #: between two looks at the store: one read of a number each
 )
 @click.option("--follow/--no-follow", default=True, help="Go on until stopped, or show the last calls and end.")
 @filter_option
+@click.option("--all", "every", is_flag=True, help="Excluded calls too.")
 @click.option("--json", "as_json", is_flag=True, help="JSON Lines: every field, prompts and answers included.")
 @with_config()
-def tail(config: Config, lines: int, follow: bool, where: Filter | None, as_json: bool) -> None:
+def tail(config: Config, lines: int, follow: bool, where: Filter | None, every: bool, as_json: bool) -> None:
     """Follow the calls, one line each.
 
     A line shows: id, time, status, model, duration, time to first token, tokens in→out (~ when
@@ -39,24 +41,31 @@ def tail(config: Config, lines: int, follow: bool, where: Filter | None, as_json
     In a terminal, running calls stand below the others. In a pipe, and with --json, a call is
     printed once it has ended. --no-follow prints all calls as they stand, running ones too.
     """
-    asyncio.run(_tail(config, lines, follow, where, as_json))
+    asyncio.run(_tail(config, lines, follow, Chosen(where, every), as_json))
 
 
-async def _tail(config: Config, lines: int, follow: bool, where: Filter | None, as_json: bool) -> None:
+class Chosen(NamedTuple):
+    """Which calls are shown."""
+
+    where: Filter | None
+    every: bool
+
+
+async def _tail(config: Config, lines: int, follow: bool, chosen: Chosen, as_json: bool) -> None:
     terminal = Terminal()
     async with recorded(config) as reader:
         empty = not await reader.latest_rev()
         if empty and (terminal.interactive or not follow):
             print(how_to_begin(config), file=sys.stderr)
-        follower = Follower(reader, where)
+        follower = Follower(reader, chosen.where, every=chosen.every)
         output = _output(reader, config, terminal, as_json, follow)
         calls = await follower.last(lines)
         await output.show(calls)
-        if not (calls or empty or follow) and where is not None:
+        if not (calls or empty or follow) and chosen.where is not None:
             print(NOTHING_MATCHED, file=sys.stderr)
         while follow:
             await asyncio.sleep(POLL_S)
-            await _show_changes(follower, output, where)
+            await _show_changes(follower, output, chosen.where)
 
 
 def _output(
