@@ -21,8 +21,9 @@ from .live import LiveOutput, PlainOutput
 from .options import config_options, configured_by, hint, invoked_as
 from .processes import Stack
 from .reading import store_reader
+from .report_figures import plain
+from .report_table import report_table
 from .sample_calls import SampleCalls
-from .tables import report_table
 from .terminal import Terminal
 
 _POLL_S = 0.1
@@ -73,7 +74,8 @@ async def _demo(stack: Stack, upstream: socket.socket, keep: bool) -> None:
         terminal.write(f"Two applications make some calls through {stack.relay_url}:\n\n")
         await _watch(calls, Follower(reader), terminal)
         rows, total = await reader.report(("model",)), await reader.report(())
-        terminal.write(f"\nWhat they cost, by model:\n\n{report_table(('model',), rows, total[0])}\n")
+        found = plain(("model",), rows, total[0])
+        terminal.write(f"\nWhat they cost, by model:\n\n{report_table(found)}\n")
         if keep:
             await _keep(stack, terminal)
         else:

@@ -7,6 +7,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable
+from datetime import tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -102,17 +103,17 @@ def filter_option(command: Command) -> Command:
         "--filter",
         "where",
         metavar="EXPR",
-        callback=lambda _ctx, _option, text: None if text is None else _filter(text),
+        callback=lambda ctx, _option, text: None if text is None else _filter(text, ctx.params.get("zone")),
         help="Only calls that match, e.g. \"status != 'ok' and model = 'gpt-5'\".",
     )(command)
 
 
-def _filter(text: str) -> Any:
+def _filter(text: str, zone: tzinfo | None) -> Any:
     from ..query.parse import parse_filter
     from .zone import LocalZone
 
     try:
-        return parse_filter(text, LocalZone())
+        return parse_filter(text, zone or LocalZone())
     except QueryError as error:
         raise QueryError(f"--filter: {error}{_pointer(text, error.column)}", error.column) from None
 

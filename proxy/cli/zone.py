@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Any
+
+import click
+
+from ..errors import UsageError
 
 
 class LocalZone(tzinfo):
@@ -14,7 +20,9 @@ class LocalZone(tzinfo):
 
     def fromutc(self, moment: datetime) -> datetime:
         """The local time of ``moment``, which holds UTC."""
-        return moment.replace(tzinfo=UTC).astimezone().replace(tzinfo=self)
+        local = moment.replace(tzinfo=UTC).astimezone()
+        found = local.replace(tzinfo=self)
+        return found if found.utcoffset() == local.utcoffset() else found.replace(fold=1)
 
     def dst(self, moment: datetime | None) -> timedelta | None:  # noqa: ARG002
         """Unknown: the machine tells the offset only."""
@@ -23,3 +31,42 @@ class LocalZone(tzinfo):
     def tzname(self, moment: datetime | None) -> str | None:
         """The name of the zone at ``moment``, such as CET or CEST."""
         return None if moment is None else moment.replace(tzinfo=None).astimezone().tzname()
+
+
+def zone_named(name: str) -> tzinfo:
+    """``local``, ``UTC``, or the name of a zone such as ``Europe/Zurich``. Raises ``UsageError`` for others."""
+    if name.lower() == "local":
+        return LocalZone()
+    if name.upper() == "UTC":
+        return UTC
+    from zoneinfo import ZoneInfo
+
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):  # no such zone; a path; a directory of zones
+        raise UsageError(f"--tz {name!r}: {_advice(name)}") from None
+
+
+def _advice(name: str) -> str:
+    from zoneinfo import available_timezones
+
+    known = {zone.lower(): zone for zone in sorted(available_timezones())}
+    if not known:
+        return "this machine has no table of time zones: install tzdata, or write local or UTC"
+    close = [zone for low, zone in known.items() if low.rpartition("/")[2] == name.lower().replace(" ", "_")]
+    close = close or [known[low] for low in difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.75)]
+    return f"did you mean {close[0]}?" if close else "write a name such as Europe/Zurich, or local, or UTC"
+
+
+def zone_option(command: Any) -> Any:
+    """Add ``--tz``, which is read before all others, because dates in them are the zone's; it gives a ``zone``."""
+    return click.option(
+        "--tz",
+        "zone",
+        default="local",
+        show_default=True,
+        metavar="ZONE",
+        is_eager=True,
+        callback=lambda _ctx, _option, name: zone_named(name),
+        help="Where days begin, and what dates mean: a zone such as Europe/Zurich, or UTC.",
+    )(command)

@@ -12,11 +12,11 @@ from datetime import UTC, datetime, timedelta, tzinfo
 _SECOND_US = 1_000_000
 QUARTER_US = 900 * _SECOND_US  #: every zone's offset is a multiple of a quarter of an hour
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_LAST_US = 253_402_000_000_000_000  # some days before the end of the year 9999, where datetime ends
+_LAST_US = 253_370_764_799_000_000  # the end of the year 9998: the last that leaves room to count on
 
 
 def moment(at_us: int, zone: tzinfo) -> datetime:
-    """Wall time in the zone. Times beyond the calendar are its last days."""
+    """Wall time in the zone. Times beyond the year 9998 are its end."""
     return (_EPOCH + timedelta(microseconds=min(max(at_us, 0), _LAST_US))).astimezone(zone)
 
 
@@ -73,6 +73,7 @@ def bins(first_us: int, last_us: int, zone: tzinfo, most: int) -> tuple[str, tup
     The first holds ``first_us``, the last ``last_us``. They begin at whole hours, days and Mondays.
     Of a period too long for all steps, the first bin holds what is earlier too.
     """
+    first_us, last_us = min(first_us, _LAST_US), min(last_us, _LAST_US)
     for name, step in _STEPS:
         if last_us - first_us <= (most + 1) * (step // timedelta(microseconds=1)):
             edges = tuple(_edges(first_us, last_us, zone, step))

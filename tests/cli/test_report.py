@@ -95,7 +95,8 @@ def test_a_table_fits_the_terminal_and_cuts_no_figure(data: Path, columns: int) 
     lines = report.seen.decode().splitlines()
     assert max(map(len, lines)) <= columns
     assert "$0.003000" in report.seen.decode()
-    assert ("reasoning" in lines[0]) == (columns >= 160)
+    assert ("p50" in lines[0]) == (columns >= 80)
+    assert ("first token" in lines[0]) == (columns >= 110)
 
 
 def test_one_group_needs_no_totals(data: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import timedelta, timezone
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from proxy.clock import rfc3339
 from proxy.errors import QueryError
-from proxy.query.fields import FIELDS, GROUPS, Kind, check_groups
+from proxy.query.fields import FIELDS, GROUPS, Kind, check_groups, parse_groups
 from proxy.query.parse import MAX_COMPARISONS, MAX_DEPTH, MAX_LENGTH, parse_filter
 from proxy.query.sentence import sentence
 from proxy.query.tree import And, Comparison, Filter, Not, Or
@@ -247,3 +248,31 @@ def test_groups() -> None:
         check_groups(("statsu",))
     with pytest.raises(QueryError, match="known: hour, day"):
         check_groups(("metadata",))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("day, Model,day", ("day", "model")),
+        ("tags,TAG", ("tag",)),
+        ("metadata.Team,METADATA.Team,metadata.team", ("metadata.Team", "metadata.team")),
+        ('metadata."a,""b",status', ('metadata.a,"b', "status")),
+        ('metadata.a"b', ('metadata.a"b',)),
+        ("", ()),
+        (" , ", ()),
+    ],
+)
+def test_groups_as_they_are_written(text: str, expected: tuple[str, ...]) -> None:
+    assert parse_groups(text) == expected
+
+
+@pytest.mark.parametrize("text", ["metadata.", 'metadata.""', "metadata", "id", "'; drop table call"])
+def test_what_is_no_group(text: str) -> None:
+    with pytest.raises(QueryError, match=r"metadata\.NAME"):
+        parse_groups(text)
+
+
+@given(st.text())
+def test_any_text_is_groups_or_refused(text: str) -> None:
+    with contextlib.suppress(QueryError):
+        check_groups(parse_groups(text))

@@ -6,17 +6,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from proxy.errors import CallNotFound, QueryError
+from proxy.errors import CallNotFound
 from proxy.query.parse import parse_filter
 from proxy.records import Call, evolve
 from proxy.store.base import Gap, Position, Reader, Store, StoredCall
 from tests.store.contract_links import LinksContract
+from tests.store.contract_reports import ReportsContract
 from tests.store.samples import (
-    DAY_US,
     FULL,
     NOON_US,
     an_id,
@@ -32,7 +31,7 @@ OpenStore = Callable[[], Awaitable[Store]]
 OpenReader = Callable[[], Awaitable[Reader]]
 
 
-class StoreContract(LinksContract):
+class StoreContract(LinksContract, ReportsContract):
     """The promises of ``store.base``."""
 
     # --- what is written comes back ---------------------------------------------------------------
@@ -342,62 +341,7 @@ class StoreContract(LinksContract):
         assert [call.id for call in await store.find(parse_filter(f"id = '{one.call.id}'"))] == [one.call.id]
         assert [call.id for call in await store.find(parse_filter(f"id != '{one.call.id}'"))] == [other.call.id]
 
-    # --- reports ----------------------------------------------------------------------------------
-
-    async def test_a_report_sums_what_is_known(self, open_store: OpenStore) -> None:
-        store = await open_store()
-        await write(
-            store,
-            *(ended(model="a", latency_us=number, input_tokens=1, cost_nano_usd=10) for number in range(1, 101)),
-            ended(model="a", status="error", output_tokens=7, cached_tokens=2, reasoning_tokens=3, ttft_us=9),
-            ended(model="b", status="truncated"),
-            running(model="b"),
-        )
-        top, rest = await store.report(["model"])
-        assert (top.group, top.calls, top.errors, top.input_tokens, top.output_tokens) == (("a",), 101, 1, 100, 7)
-        assert (top.cached_tokens, top.reasoning_tokens) == (2, 3)
-        assert (top.cost_nano_usd, top.calls_with_cost, top.calls_without_cost) == (1000, 100, 1)
-        assert (top.latency_p50_us, top.latency_p95_us, top.latency_p99_us) == (50, 95, 99)
-        assert (top.ttft_p50_us, top.ttft_p99_us) == (9, 9)
-        assert (rest.group, rest.calls, rest.errors, rest.calls_without_cost) == (("b",), 2, 1, 0)  # no tokens
-        assert rest.latency_p50_us is None
-        (everything,) = await store.report([])
-        assert (everything.group, everything.calls) == ((), 103)
-        assert [row.calls for row in await store.report(["model"], where=parse_filter("status = 'running'"))] == [1]
-
-    async def test_reports_by_time(self, open_store: OpenStore) -> None:
-        store = await open_store()
-        offsets = (0, 11 * 3_600_000_000, DAY_US, 9 * DAY_US + DAY_US // 2)
-        await write(store, *(ended(started_at_us=NOON_US + offset, stream=bool(offset)) for offset in offsets))
-        for by, expected in {
-            "hour": ["2026-11-21 12:00", "2026-11-21 23:00", "2026-11-22 12:00", "2026-12-01 00:00"],
-            "day": ["2026-11-21", "2026-11-22", "2026-12-01"],
-            "week": ["2026-11-16", "2026-11-30"],
-            "month": ["2026-11", "2026-12"],
-        }.items():
-            assert [row.group for row in await store.report([by])] == [(label,) for label in expected]
-        india = timezone(timedelta(hours=5, minutes=30))
-        assert [row.group for row in await store.report(["day"], zone=india)] == [
-            ("2026-11-21",),
-            ("2026-11-22",),
-            ("2026-12-01",),
-        ]
-        assert [row.calls for row in await store.report(["day"], zone=india)] == [1, 2, 1]
-        assert [row.group for row in await store.report(["day", "stream"], since_us=NOON_US + 1)] == [
-            ("2026-11-21", "true"),
-            ("2026-11-22", "true"),
-            ("2026-12-01", "true"),
-        ]
-        assert datetime.fromtimestamp(NOON_US / 1e6, UTC).hour == 12
-
-    async def test_groups_that_are_none(self, open_store: OpenStore) -> None:
-        store = await open_store()
-        await write(store, ended(http_status=200), ended())
-        assert {row.group for row in await store.report(["http_status", "user"])} == {("200", None), (None, None)}
-        with pytest.raises(QueryError, match="did you mean model"):
-            await store.report(["modle"])
-        with pytest.raises(QueryError, match="latency_ms"):
-            await store.report(["latency_ms"])
+    # --- sizes -----------------------------------------------------------------------------------
 
     async def test_stats(self, open_store: OpenStore) -> None:
         store = await open_store()

@@ -1,0 +1,208 @@
+"""What a report says of a group: its figures under the names that programs know, and how they changed.
+
+Names are stable: new ones are only ever added at the end. Units stand in them. Money is held in
+nano-dollars and times in µs; programs get dollars and milliseconds, exactly.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from ..console.figures import exact_dollars
+from ..store.base import ReportRow
+
+OTHERS = "(others)"  #: the line of all groups that have no line
+NONE = "(none)"  #: the group of calls that have no value, or no tag
+
+
+class Unit(enum.Enum):
+    """What a raw figure counts."""
+
+    COUNT = "count"
+    MONEY = "nano-dollars"
+    DURATION = "µs"
+    SHARE = "percent"
+    SPEED = "tokens a second"
+
+
+class Figure(Struct, frozen=True):
+    """One figure of a line. ``value`` gives None where it is unknown."""
+
+    name: str
+    unit: Unit
+    value: Callable[[ReportRow], Any]
+
+
+def _counted(name: str) -> Figure:
+    return Figure(name, Unit.COUNT, lambda row: getattr(row, name))
+
+
+def _timed(name: str) -> Figure:
+    return Figure(f"{name}_ms", Unit.DURATION, lambda row: getattr(row, f"{name}_us"))
+
+
+def cost(row: ReportRow) -> int | None:
+    """Nano-dollars; None when no call's cost is known."""
+    return row.cost_nano_usd if row.calls_with_cost else None
+
+
+def cost_per_call(row: ReportRow) -> int | None:
+    """Nano-dollars a call, of those whose cost is known."""
+    return round(row.cost_nano_usd / row.calls_with_cost) if row.calls_with_cost else None
+
+
+def error_percent(row: ReportRow) -> float | None:
+    """How many calls of a hundred failed."""
+    return round(100 * row.errors / row.calls, 2) if row.calls else None
+
+
+_TABLE = (
+    _counted("calls"),
+    _counted("errors"),
+    _counted("input_tokens"),
+    _counted("output_tokens"),
+    _counted("cached_tokens"),
+    _counted("reasoning_tokens"),
+    Figure("cost_usd", Unit.MONEY, lambda row: row.cost_nano_usd),
+    _counted("calls_with_cost"),
+    _counted("calls_without_cost"),
+    _timed("latency_p50"),
+    _timed("latency_p95"),
+    _timed("latency_p99"),
+    _timed("ttft_p50"),
+    _timed("ttft_p95"),
+    _timed("ttft_p99"),
+    _counted("cache_write_tokens"),
+    Figure("error_percent", Unit.SHARE, error_percent),
+    Figure("cost_per_call_usd", Unit.MONEY, cost_per_call),
+    Figure("tokens_per_s_p50", Unit.SPEED, lambda row: row.tokens_per_s_p50),
+    Figure("tokens_per_s_p5", Unit.SPEED, lambda row: row.tokens_per_s_p5),
+)
+FIGURES: dict[str, Figure] = {figure.name: figure for figure in _TABLE}
+
+
+def number(unit: Unit, value: Any) -> int | float | None:
+    """A raw figure for JSON: milliseconds, dollars."""
+    if value is None:
+        return None
+    if unit is Unit.MONEY:
+        return float(exact_dollars(value))
+    if unit is Unit.DURATION:
+        return float(value) / 1000
+    return int(value) if unit is Unit.COUNT else round(float(value), 3)
+
+
+def text(unit: Unit, value: Any) -> str:
+    """The same for CSV, in decimal digits."""
+    if value is None:
+        return ""
+    return exact_dollars(value) if unit is Unit.MONEY else str(number(unit, value))
+
+
+# --- lines ---------------------------------------------------------------------------------------------
+
+
+class Offer(Struct, frozen=True):
+    """What the tokens of a line would have cost at another model. None: unknown."""
+
+    nano_usd: int | None
+    difference_nano_usd: int | None  #: to what they cost, of the calls whose cost is known
+    known_nano_usd: int | None = None  #: what those calls cost
+
+
+class Line(Struct, frozen=True):
+    """One group, with what it is compared to."""
+
+    row: ReportRow
+    before: ReportRow | None = None
+    offers: tuple[Offer, ...] = ()
+
+    @property
+    def state(self) -> str:
+        """``new`` or ``gone`` when the group had, or has, no calls, else ``both``."""
+        assert self.before is not None
+        return "new" if not self.before.calls else "gone" if not self.row.calls else "both"
+
+
+class Report(Struct, frozen=True, kw_only=True):
+    """All that is printed. ``total`` is None when nothing was counted."""
+
+    by: tuple[str, ...]
+    lines: tuple[Line, ...]
+    total: Line | None
+    models: tuple[str, ...] = ()  #: of the offers
+    measure: str = "cost"  #: what pictures show: ``cost`` or ``calls``
+    bins: str | None = None  #: how long each bin of the series is; None: there are none
+    notes: tuple[str, ...] = ()  #: sentences for people
+
+    @property
+    def compared(self) -> bool:
+        """Whether lines say what was before."""
+        return any(line.before is not None for line in self.lines)
+
+
+class Change(Struct, frozen=True):
+    """From one raw figure to the next. None: one of them is unknown, or there was nothing before."""
+
+    absolute: Any
+    percent: float | None
+
+
+def change(figure: Figure, line: Line) -> Change:
+    """How a figure changed."""
+    assert line.before is not None
+    now, before = figure.value(line.row), figure.value(line.before)
+    if now is None or before is None:
+        return Change(None, None)
+    absolute = now - before if figure.unit is not Unit.SHARE else round(now - before, 2)
+    return Change(absolute, round(100 * absolute / before, 2) if before else None)
+
+
+def nothing(group: tuple[str | None, ...]) -> ReportRow:
+    """A group without calls."""
+    return ReportRow(
+        group=group,
+        calls=0,
+        errors=0,
+        input_tokens=0,
+        output_tokens=0,
+        cached_tokens=0,
+        cache_write_tokens=0,
+        reasoning_tokens=0,
+        cost_nano_usd=0,
+        calls_with_cost=0,
+        calls_without_cost=0,
+        latency_p50_us=None,
+        latency_p95_us=None,
+        latency_p99_us=None,
+        ttft_p50_us=None,
+        ttft_p95_us=None,
+        ttft_p99_us=None,
+        tokens_per_s_p50=None,
+        tokens_per_s_p5=None,
+        first_us=None,
+        last_us=None,
+    )
+
+
+def plain(by: tuple[str, ...], rows: Sequence[ReportRow], total: ReportRow) -> Report:
+    """A report that compares nothing."""
+    return Report(by=by, lines=tuple(map(Line, rows)), total=Line(total), notes=without_cost(total))
+
+
+def without_cost(total: ReportRow) -> tuple[str, ...]:
+    """The note on calls whose cost nobody knows, if there are any."""
+    unknown = total.calls_without_cost
+    if not unknown:
+        return ()
+    calls = "1 call has" if unknown == 1 else f"{unknown:,} calls have"
+    return (f"{calls} no known cost; the sums leave {'it' if unknown == 1 else 'them'} out.",)
+
+
+def names(line: Line) -> tuple[str | None, ...]:
+    """The group's names; of the last line of all others, what stands for them."""
+    return (OTHERS, *line.row.group[1:]) if line.row.merged else line.row.group

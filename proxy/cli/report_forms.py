@@ -1,0 +1,97 @@
+"""Reports for programs: JSON and CSV, with every figure. In CSV, names are escaped, and none is a formula."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from ..store.base import ReportRow
+from .report_figures import FIGURES, Line, Report, Unit, change, names, number, text
+from .terminal import printable
+
+_RISKY = ("=", "+", "-", "@", "\t", "\r")  #: a spreadsheet takes a cell that begins so for a formula
+
+#: Said in the help.
+JSON_HELP = (
+    f"JSON holds one object a group: its names, then {', '.join(FIGURES)}. A name that a call does not have is null. "
+    'The last line of --limit says in "others" how many groups it holds. With --compare, "previous" holds the same '
+    'figures, "change" an object {"absolute", "percent"} for each of them, and "state" is new, gone or both. With '
+    '--what-if, "what_if" holds {"cost_usd", "difference_usd"} by model.'
+)
+
+
+def as_json(report: Report) -> str:
+    """A list with an object for each line, on one line."""
+    records = [_record(report, line) for line in report.lines]
+    return json.dumps(records, ensure_ascii=False, separators=(",", ":")) + "\n"
+
+
+def _record(report: Report, line: Line) -> dict[str, Any]:
+    record: dict[str, Any] = dict(zip(report.by, names(line), strict=True))
+    record |= {name: number(figure.unit, figure.value(line.row)) for name, figure in FIGURES.items()}
+    if line.row.merged:
+        record["others"] = line.row.merged
+    if line.before is not None:
+        record |= _compared(line, line.before)
+    if report.models:
+        record["what_if"] = {
+            model: {
+                "cost_usd": number(Unit.MONEY, offer.nano_usd),
+                "difference_usd": number(Unit.MONEY, offer.difference_nano_usd),
+            }
+            for model, offer in zip(report.models, line.offers, strict=True)
+        }
+    return record
+
+
+def _compared(line: Line, before: ReportRow) -> dict[str, Any]:
+    changes = {name: change(figure, line) for name, figure in FIGURES.items()}
+    return {
+        "state": line.state,
+        "previous": {name: number(figure.unit, figure.value(before)) for name, figure in FIGURES.items()},
+        "change": {
+            name: {"absolute": number(FIGURES[name].unit, found.absolute), "percent": found.percent}
+            for name, found in changes.items()
+        },
+    }
+
+
+def as_csv(report: Report) -> str:
+    """A header and a row for each line."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([*map(_cell, report.by), *FIGURES, *_more_titles(report)])
+    for line in report.lines:
+        figures = (text(figure.unit, figure.value(line.row)) for figure in FIGURES.values())
+        writer.writerow([*map(_cell, names(line)), *figures, *_more(report, line)])
+    return out.getvalue()
+
+
+def _cell(name: str | None) -> str:
+    if name is None:
+        return ""
+    return f"'{printable(name)}" if name.startswith(_RISKY) else printable(name)
+
+
+def _more_titles(report: Report) -> Iterator[str]:
+    if report.compared:
+        yield "state"
+        for name in FIGURES:
+            yield from (f"{name}_previous", f"{name}_change", f"{name}_change_percent")
+    for model in report.models:
+        yield from (_cell(f"{model} cost_usd"), _cell(f"{model} difference_usd"))
+
+
+def _more(report: Report, line: Line) -> Iterator[str]:
+    if report.compared:
+        yield line.state
+        for figure in FIGURES.values():
+            found = change(figure, line)
+            yield text(figure.unit, figure.value(line.before) if line.before else None)
+            yield text(figure.unit, found.absolute)
+            yield text(Unit.SHARE, found.percent)
+    for offer in line.offers:
+        yield from (text(Unit.MONEY, offer.nano_usd), text(Unit.MONEY, offer.difference_nano_usd))
