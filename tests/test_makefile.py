@@ -29,13 +29,15 @@ BACKEND = """
 import re, zipfile
 from pathlib import Path
 
+DEV = 'Provides-Extra: dev\\nRequires-Dist: thing; extra == "dev"\\n'
+
 def build_editable(wheel_directory, config_settings=None, metadata_directory=None):
     version = re.search('version = "(.*)"', Path("pyproject.toml").read_text())[1]
     name, info = f"sample-{version}-py3-none-any.whl", f"sample-{version}.dist-info"
     with Path("built").open("a") as built:
         built.write(f"{version}\\n")
     with zipfile.ZipFile(Path(wheel_directory) / name, "w") as wheel:
-        wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\\nName: sample\\nVersion: {version}\\n")
+        wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\\nName: sample\\nVersion: {version}\\n{DEV}")
         wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
         wheel.writestr(f"{info}/RECORD", "")
     return name
@@ -109,20 +111,20 @@ def project(tmp_path: Path) -> Path:
     return root
 
 
-def setup_command(root: Path, **environment: str) -> subprocess.Popen[str]:
-    """``scripts/setup run`` in a project, with the Python of this test unless told otherwise, and never with uv."""
+def setup_command(root: Path, profile: str = "run", **environment: str) -> subprocess.Popen[str]:
+    """``scripts/setup`` in a project, with the Python of this test unless told otherwise, and never with uv."""
     path = os.pathsep.join(entry for entry in os.environ["PATH"].split(os.pathsep) if not (Path(entry) / "uv").exists())
     return subprocess.Popen(
-        [root / "scripts" / "setup", "run"],
+        [root / "scripts" / "setup", profile],
         env={**os.environ, "PATH": path, "PYTHON": sys.executable, **environment},
         stderr=subprocess.PIPE,
         text=True,
     )
 
 
-def set_up(root: Path, **environment: str) -> tuple[int, str]:
+def set_up(root: Path, profile: str = "run", **environment: str) -> tuple[int, str]:
     """(exit code, what it said)."""
-    process = setup_command(root, **environment)
+    process = setup_command(root, profile, **environment)
     said = process.communicate()[1]
     return process.returncode, said
 
@@ -160,6 +162,20 @@ def test_what_was_interrupted_or_failed_is_done_again(project: Path) -> None:
     assert "Setting up .venv failed" in said
     (project / "backend.py").write_text(BACKEND)
     assert set_up(project)[0] == 0
+    assert builds(project) == ["1"]
+
+
+def test_what_tests_need_is_taken_ready_made_or_not_at_all(project: Path, tmp_path: Path) -> None:
+    source, shelf = tmp_path / "thing-1", tmp_path / "shelf"
+    for directory in (source, shelf):
+        directory.mkdir()
+    (source / "backend.py").write_text("raise SystemExit('this ran')")
+    (source / "pyproject.toml").write_text(PYPROJECT.format(version=1).replace("sample", "thing"))
+    shutil.make_archive(str(shelf / "thing-1"), "gztar", tmp_path, "thing-1")
+    code, said = set_up(project, "dev", PIP_NO_INDEX="1", PIP_FIND_LINKS=str(shelf))
+    assert code == 1
+    assert "No matching distribution found for thing" in said
+    assert "this ran" not in said
     assert builds(project) == ["1"]
 
 

@@ -57,6 +57,7 @@ TESTS_OF_THEIR_OWN = {
     "fakes": "servers for tests",
     "faults": "killed processes, broken files",
     "harness": "clients and processes for tests",
+    "sdks": "what applications use, unchanged",
     "conftest": "fixtures",
     "test_container": "Dockerfile",
     "test_docs": "README, config.example.toml, help",

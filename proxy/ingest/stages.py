@@ -258,6 +258,8 @@ def _status(exchange: Exchange, parsed: Parsed) -> Status:
         return Status.ERROR if failed else Status.OK
     if end is None:
         return Status.INTERRUPTED
+    if failed and end.outcome == Outcome.CLIENT_CLOSED:
+        return Status.ERROR  # SDKs hang up at the head of an error
     if end.outcome in _BY_OUTCOME:
         return _BY_OUTCOME[end.outcome]
     if failed or parsed.error_message is not None:
