@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
-from msgspec import Struct
 
 from ..addresses import Address, parse_address
 from ..config import Config
@@ -24,22 +23,15 @@ from ..console import figures
 from ..console.health import look_at_all
 from ..datadir import FOLDERS, prepare
 from ..errors import ConfigError
+from .findings import Finding, lines
 from .options import config_options, configured_by, invoked_as
 from .ports import holder
-from .terminal import Terminal, printable
+from .terminal import Terminal
 
 _PYTHON_MIN = (3, 11)
 _SQLITE_MIN = (3, 40)
 _DISK_MIN_BYTES = 1 << 30
 _YEAR_MIN = 2025  #: a clock that stands before this was never set
-
-
-class Finding(Struct, frozen=True):
-    """What one check found. ``remedy``: what to do when not ``ok``."""
-
-    ok: bool
-    what: str
-    remedy: str = ""
 
 
 @click.command()
@@ -49,11 +41,9 @@ def check(config_file: Path | None, data_dir: str | None) -> int:
     terminal = Terminal()
     failed = 0
     for finding in findings(config_file, data_dir):
-        failed += not finding.ok
-        mark = terminal.paint("✓", "green") if finding.ok else terminal.paint("✗", "bold red")
-        print(f"{mark} {printable(finding.what)}")
-        if not finding.ok:
-            print(f"  {terminal.paint('→', 'dim')} {printable(finding.remedy, lines=True)}")
+        failed += finding.failed
+        for line in lines(finding, terminal):
+            print(line)
     return 1 if failed else 0
 
 

@@ -104,6 +104,10 @@ def _resolved(model: str, base: str, at_us: int, modifiers: tuple[str, ...]) -> 
 # --- finding a model ------------------------------------------------------------------------------
 
 
+#: Who makes models, in the order in which they are asked.
+_MAKERS = ("openai", "anthropic", "google", "mistral", "cohere", "deepseek", "x-ai", "voyageai")
+
+
 class _Entry(Struct, frozen=True):
     model: Any  #: a ``ModelInfo``
     provider: str
@@ -124,9 +128,22 @@ def _entry(model: str, base: str) -> _Entry | None:
     try:
         provider, found = snapshot.find_provider_model(model, None, *asked)
     except LookupError:
-        return None
+        return None if _provider(base) else _of_this_name(model)
     own = any(found is each for each in provider.models)
     return _Entry(found, provider.id, own, _is_by_hour(found))
+
+
+def _of_this_name(model: str) -> _Entry | None:
+    """Where neither address nor pattern tells the provider: its maker's model of exactly this name."""
+    from genai_prices.data import providers
+
+    listed_by = {provider.id: provider for provider in providers if provider.id in _MAKERS}
+    for name in filter(listed_by.__contains__, _MAKERS):
+        provider = listed_by[name]
+        found = next((each for each in provider.models if each.id == model), None)
+        if found is not None:
+            return _Entry(found, provider.id, own=True, by_hour=_is_by_hour(found))
+    return None
 
 
 def _provider(base: str) -> Provider | None:

@@ -13,7 +13,7 @@ from tests.fakes.upstream import FakeUpstream
 from tests.harness.client import request
 from tests.harness.server import LlmtapServer
 
-SAME = ("stream", "model_requested", "model", "system_prompt", "output", "finish_reason", "response_id", "user")
+SAME = ("stream", "model_requested", "model", "system_prompt", "output", "finish_reason", "response_id")
 COUNTED = ("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens")
 
 
@@ -32,7 +32,7 @@ def test_golden_cases_end_to_end(server: LlmtapServer, upstream: FakeUpstream) -
     for case in cases():
         bodies = case.bodies
         upstream.script(bodies.path, script(case))
-        got = server.ask(request("POST", bodies.path, [("Content-Type", "application/json")], bodies.request))
+        got = server.ask(request(bodies.method, bodies.path, [("Content-Type", "application/json")], bodies.request))
         if bodies.http_status is not None:
             assert (got.status, got.body) == (bodies.http_status, bodies.response), case
         sent[str(got.call_id)] = case
@@ -44,8 +44,11 @@ def test_golden_cases_end_to_end(server: LlmtapServer, upstream: FakeUpstream) -
 def differences(row: dict[str, Any], case: Case) -> dict[str, Any]:
     """Fields of a row that are not what the case says: name → (row, case)."""
     expected = orjson.loads(case.expected.read_bytes())
+    if expected.get("background") or expected.get("retrieved"):
+        return {}  # what one of these brings belongs to the other
     wanted = {name: expected.get(name) for name in SAME}
-    if usage := expected.get("usage"):
+    usage = expected.get("usage") or {}
+    if usage.get("input_tokens") is not None and usage.get("output_tokens") is not None:  # nothing to be estimated
         wanted |= {name: usage.get(name) for name in COUNTED} | {"tokens_source": "upstream"}
     return {name: (row[name], value) for name, value in wanted.items() if row[name] != value}
 
