@@ -43,12 +43,14 @@ COMMANDS = {
     "demo": Row(".demo:demo", "See it work: sample calls through a llmtap of their own."),
     "tail": Row(".tail:tail", "Follow the calls, one line each."),
     "show": Row(".show:show", "One call: the conversation, its figures, its exact bytes."),
-    "report": Row(".report:report", "Calls, tokens, cost and latency, by day, model and more."),
+    "report": Row(".report.command:report", "Calls, tokens, cost and latency, by day, model and more."),
     "reprice": Row(".again:reprice", "Price stored calls again, at today's price table and settings."),
     "rederive": Row(".again:rederive", "Read stored calls again with today's parsers."),
     "status": Row(".status:status", "Whether everything runs, how far behind it is, what is kept."),
     "check": Row(".check:check", "Whether this machine and these settings are fit for serving."),
-    "doctor": Row(".doctor:doctor", "One call direct and one through llmtap: what differs, and the usual mistakes."),
+    "doctor": Row(
+        ".doctor.command:doctor", "One call direct and one through llmtap: what differs, and the usual mistakes."
+    ),
 }
 
 

@@ -21,8 +21,8 @@ from .live import LiveOutput, PlainOutput
 from .options import config_options, configured_by, hint, invoked_as
 from .processes import Stack
 from .reading import store_reader
-from .report_figures import plain
-from .report_table import report_table
+from .report.figures import plain
+from .report.table import report_table
 from .sample_calls import SampleCalls
 from .terminal import Terminal
 

@@ -18,10 +18,12 @@ _LARGEST_COUNT = 1 << 53
 _MOST_NOTES = 32
 _LONGEST_NOTE = 300
 
+#: The backslash first: the pattern is then looked for at backslashes alone.
 _ESCAPE = re.compile(
-    r"(?P<kept>\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})"  # a pair: one character
-    r"|(?P<lone>\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
-    r"|\\."
+    r"\\(?:"
+    r"(?P<kept>u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})"  # a pair: one character
+    r"|(?P<lone>u[dD][89a-fA-F][0-9a-fA-F]{2})"
+    r"|.)"
 )
 
 

@@ -14,6 +14,7 @@ from urllib.parse import unquote
 import orjson
 from msgspec import Struct
 
+from ..dialects.json_values import compact
 from ..records import Header
 from ..wire.identity import BODY, HEADERS, VENDOR_SESSION_VALUE, Row, row_of
 
@@ -122,12 +123,12 @@ def _json(_: Row, name: str, value: str) -> Iterator[Said]:
         yield f"metadata.{name}", value
         return
     for key, item in fields.items():
-        text = item if isinstance(item, str) else orjson.dumps(item).decode()
+        text = compact(item) or ""
         if key == "tags" and isinstance(item, list):
             yield from (("tags", tag) for tag in item if isinstance(tag, str))
         elif key in _NAMES and text:
             yield _NAMES[key], text[:_LONGEST]
-        elif item is not None:
+        elif item is not None and text:
             yield f"metadata.{key}", text[:_LONGEST]
 
 

@@ -139,8 +139,11 @@ def judge(item: Item) -> Item:
     """What became of the call: the relay's view of its end, corrected by what the answer says of itself."""
     end, head, parsed = item.exchange.end, item.exchange.head, item.parsed
     status = _status(item.exchange, parsed)
-    error_type = parsed.error_type or (end.error_type if end else None)
-    error_message = parsed.error_message or (end.error_message if end else None)
+    said = (parsed.error_type, parsed.error_message)
+    seen = (end.error_type, end.error_message) if end else (None, None)
+    # Of an answer that llmtap made itself, its own record says more than that answer.
+    first, second = (seen, said) if head is not None and head.ours else (said, seen)
+    error_type, error_message = first[0] or second[0], first[1] or second[1]
     if error_message is None and status == Status.ERROR and head is not None:
         error_message = f"HTTP {head.status} {head.reason}".strip()
     failed = status != Status.OK

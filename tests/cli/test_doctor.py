@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from proxy.cli import surroundings
-from proxy.cli.comparison import Observed, compare, compare_streams, delay
-from proxy.cli.providers import choose
+from proxy.cli.doctor import surroundings
+from proxy.cli.doctor.comparison import Observed, compare, compare_streams, delay
+from proxy.cli.doctor.providers import choose
 from proxy.config import Config, Console, Data, Relay, Upstream
 from proxy.errors import UsageError
 from proxy.records import evolve

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from proxy.cli.periods import Period, earlier, period
+from proxy.cli.report.periods import Period, earlier, period
 from proxy.cli.zone import zone_named
 from proxy.clock import wall_us
 from proxy.errors import UsageError

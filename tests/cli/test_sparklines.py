@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.cli.sparklines import bar, can_draw, spark
+from proxy.cli.report.sparklines import bar, can_draw, spark
 from proxy.cli.terminal import width
 
 

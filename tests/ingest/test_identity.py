@@ -181,6 +181,11 @@ def test_headers_win_over_the_body_and_metadata_gathers() -> None:
     assert found == {"user": "header", "metadata": {"a": "1", "b": "3", "c": "5"}}
 
 
+def test_metadata_that_is_nested_too_deeply_is_left_out() -> None:
+    deep = '{"a":' + "[" * 300 + "]" * 300 + ',"b":"kept"}'
+    assert who({"x-portkey-metadata": deep}) == {"metadata": {"b": "kept"}}
+
+
 def test_every_row_means_something_known_and_is_found_by_its_own_name() -> None:
     for row in (*HEADERS, *BODY):
         assert set(row.means) <= set(MEANINGS)

@@ -11,12 +11,12 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from ..addresses import parse_base
-from ..clock import monotonic_us, wall_us
-from ..config import Config
-from ..errors import LlmtapError, OurError
-from ..relay.routes import Destination, Route
-from ..relay.upstream import OwnAddresses, Upstreams
+from ...addresses import parse_base
+from ...clock import monotonic_us, wall_us
+from ...config import Config
+from ...errors import LlmtapError, OurError
+from ...relay.routes import Destination, Route
+from ...relay.upstream import OwnAddresses, Upstreams
 from .comparison import Observed
 
 _BODY_MAX = 64 << 20

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 
 from msgspec import Struct
 
-from ..console import figures
-from ..query.fields import SPANS
-from . import report_figures
-from .report_figures import FIGURES, Figure, Line, Report, Unit, change
+from ...console import figures
+from ...query.fields import SPANS
+from ..terminal import printable
+from . import figures as report_figures
+from .figures import FIGURES, Figure, Line, Report, Unit, change
 from .sparklines import bar, spark
-from .terminal import printable
 
 _BAR = 16  #: columns
 _ALWAYS = 0

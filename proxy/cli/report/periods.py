@@ -6,9 +6,9 @@ from datetime import UTC, datetime, time, timedelta, tzinfo
 
 from msgspec import Struct
 
-from ..errors import UsageError
-from ..query.spans import microseconds, moment
-from .since import since_us
+from ...errors import UsageError
+from ...query.spans import microseconds, moment
+from ..since import since_us
 
 _MIDNIGHT = time()
 

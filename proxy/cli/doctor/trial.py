@@ -9,17 +9,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-from ..clock import monotonic_us
-from ..config import Config
-from ..console import figures
-from ..errors import CallNotFound, LlmtapError, StoreError
-from ..store.base import Reader
+from ...clock import monotonic_us
+from ...config import Config
+from ...console import figures
+from ...errors import CallNotFound, LlmtapError, StoreError
+from ...store.base import Reader
+from ..findings import Finding
+from ..options import hint
+from ..reading import store_reader
 from .comparison import CALL_ID
-from .findings import Finding
 from .measuring import Request, through_llmtap
-from .options import hint
 from .providers import Chosen
-from .reading import store_reader
 
 _STORED_US = 10_000_000
 _POLL_S = 0.05

@@ -8,9 +8,9 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from ..store.base import ReportRow
-from .report_figures import FIGURES, Line, Report, Unit, change, names, number, text
-from .terminal import printable
+from ...store.base import ReportRow
+from ..terminal import printable
+from .figures import FIGURES, Line, Report, Unit, change, names, number, text
 
 _RISKY = ("=", "+", "-", "@", "\t", "\r")  #: a spreadsheet takes a cell that begins so for a formula
 

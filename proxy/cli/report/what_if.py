@@ -10,12 +10,12 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from ..config import Config
-from ..errors import UsageError
-from ..query.tree import And, Comparison, Filter, Or
-from ..records import Usage
-from ..store.base import ReportRow
-from .report_figures import Offer
+from ...config import Config
+from ...errors import UsageError
+from ...query.tree import And, Comparison, Filter, Or
+from ...records import Usage
+from ...store.base import ReportRow
+from .figures import Offer
 
 _HAS_COST = Comparison("cost_usd", "!=", None)
 _HAS_TOKENS = Or((Comparison("input_tokens", "!=", None), Comparison("output_tokens", "!=", None)))
@@ -59,8 +59,8 @@ class Prices(Struct, frozen=True):
         return self._price(model, _usage(row), paid) if paid else None
 
     def _price(self, model: str, usage: Usage, calls: int) -> int | None:
-        from ..pricing.overrides import overrides
-        from ..pricing.prices import what_if
+        from ...pricing.overrides import overrides
+        from ...pricing.prices import what_if
 
         return what_if(model, usage, self.at_us, overrides(self.config.prices), calls)
 

@@ -7,15 +7,15 @@ from collections.abc import Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from urllib.parse import SplitResult, urlsplit
 
-from ..addresses import parse_address
-from ..config import Config
-from ..console.health import look, relay_url
-from ..errors import StoreError
-from .base_urls import BASE_URLS, BaseUrl
+from ...addresses import parse_address
+from ...config import Config
+from ...console.health import look, relay_url
+from ...errors import StoreError
+from ..base_urls import BASE_URLS, BaseUrl
+from ..findings import Finding
+from ..options import invoked_as
+from ..ports import leads_to_relay
 from .comparison import Observed
-from .findings import Finding
-from .options import invoked_as
-from .ports import leads_to_relay
 
 _DESCRIPTORS_MIN = 1024
 _SKEW_MAX_S = 30
@@ -54,7 +54,7 @@ def clock(answer: Observed) -> Finding | None:
 
 
 def _file_system(config: Config) -> Iterator[Finding]:
-    from ..store.sqlite.files import refuse_network
+    from ...store.sqlite.files import refuse_network
 
     try:
         refuse_network(config.data_dir)

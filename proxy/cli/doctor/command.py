@@ -19,17 +19,18 @@ from typing import Any
 import click
 import msgspec
 
-from .. import logs
-from ..config import Config
-from ..console.health import look, relay_url
-from ..errors import ConfigError, LlmtapError
-from . import check, surroundings
+from ... import logs
+from ...config import Config
+from ...console.health import look, relay_url
+from ...errors import ConfigError, LlmtapError
+from .. import check
+from ..findings import Finding, lines
+from ..options import config_options, configured_by, invoked_as
+from ..processes import Stack
+from ..terminal import Terminal, printable
+from . import surroundings
 from .comparison import CALL_ID, Observed, compare, compare_streams, delay, median_us
-from .findings import Finding, lines
-from .options import config_options, configured_by, invoked_as
-from .processes import Stack
 from .providers import Chosen, choose
-from .terminal import Terminal, printable
 
 _CALLS = 6  #: each way; the first connects, the others are timed
 _COMPLETIONS = 2  #: each way

@@ -14,22 +14,22 @@ from datetime import tzinfo
 import click
 from msgspec import Struct
 
-from ..clock import wall_us
-from ..config import Config
-from ..query.fields import ORDERS, SPANS, TAG, parse_groups
-from ..query.spans import bins, moment
-from ..query.tree import Filter
-from ..records import evolve
-from ..store.base import Layout, Reader, ReportRow
-from . import report_forms
-from .options import FILTER_HELP, filter_option, with_config
+from ...clock import wall_us
+from ...config import Config
+from ...query.fields import ORDERS, SPANS, TAG, parse_groups
+from ...query.spans import bins, moment
+from ...query.tree import Filter
+from ...records import evolve
+from ...store.base import Layout, Reader, ReportRow
+from ..options import FILTER_HELP, filter_option, with_config
+from ..reading import NOTHING_MATCHED, how_to_begin, recorded
+from ..terminal import Terminal
+from ..zone import zone_option
+from . import forms as report_forms
+from .figures import Line, Report, nothing, without_cost
 from .periods import Period, earlier, period
-from .reading import NOTHING_MATCHED, how_to_begin, recorded
-from .report_figures import Line, Report, nothing, without_cost
 from .sparklines import can_draw
-from .terminal import Terminal
 from .what_if import Prices, assumed, comparable
-from .zone import zone_option
 
 _WIDE = 120  #: columns of a terminal with room for long pictures
 _BINS_WIDE, _BINS = 31, 16
@@ -118,13 +118,13 @@ def _pictures() -> int:
 
 
 def _table(found: Report) -> str:
-    from .report_table import report_table
+    from .table import report_table
 
     return report_table(found)
 
 
 def _markdown(found: Report) -> str:
-    from .report_table import as_markdown
+    from .table import as_markdown
 
     return as_markdown(found)
 

@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 import orjson
 from msgspec import Struct
 
-from ..config import Config
-from ..errors import UsageError
-from ..relay.routes import BUILT_IN, Route, Routes
+from ...config import Config
+from ...errors import UsageError
+from ...relay.routes import BUILT_IN, Route, Routes
 
 _REACH_S = 0.5
 _ANSWER_TOKENS = 16

@@ -14,10 +14,10 @@ from itertools import pairwise
 import orjson
 from msgspec import Struct
 
-from ..console import figures
-from ..wire.encoding import decode
-from ..wire.headers import HOP_BY_HOP, RECORDED, end_to_end
-from .findings import Finding
+from ...console import figures
+from ...wire.encoding import decode
+from ...wire.headers import HOP_BY_HOP, RECORDED, end_to_end
+from ..findings import Finding
 
 CALL_ID = b"x-llmtap-call-id"
 #: Differ from answer to answer by their nature, also where our few answers happen to agree.

@@ -12,8 +12,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from ..console.figures import exact_dollars
-from ..store.base import ReportRow
+from ...console.figures import exact_dollars
+from ...store.base import ReportRow
 
 OTHERS = "(others)"  #: the line of all groups that have no line
 NONE = "(none)"  #: the group of calls that have no value, or no tag
