@@ -6,12 +6,15 @@ says so in ``Parsed.notes``. It sees decoded bodies (``wire.encoding``), never s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Iterator, Mapping
+from typing import Protocol, TypeVar
 
 from msgspec import Struct
 
 from ..records import Parsed
+from .json_values import Notes
+
+Told = TypeVar("Told")
 
 
 class Bodies(Struct, frozen=True, kw_only=True):
@@ -35,6 +38,32 @@ class Dialect(Protocol):
     def parse(self, bodies: Bodies) -> Parsed:
         """Read both halves; unknown is None."""
         ...
+
+
+_READ_BYTES = 65_536  # fed at once, so that what was read is still in the processor's cache
+
+
+class Decoder(Protocol[Told]):
+    """What cuts a stream into events, lines or chunks: ``wire.sse``, ``wire.ndjson``."""
+
+    oversized: int
+
+    def feed(self, data: bytes) -> list[Told]:
+        """Those that the next bytes complete."""
+        ...
+
+    def finish(self) -> list[Told]:
+        """What the end completes."""
+        ...
+
+
+def fed(decoder: Decoder[Told], body: bytes, notes: Notes, what: str = "events") -> Iterator[list[Told]]:
+    """All that a body holds, some at a time; what was too large is noted at the end."""
+    for at in range(0, len(body), _READ_BYTES):
+        yield decoder.feed(body[at : at + _READ_BYTES])
+    yield decoder.finish()
+    if decoder.oversized:
+        notes.add(f"{decoder.oversized} {what} were too large to be read")
 
 
 def is_event_stream(headers: Mapping[str, str]) -> bool:

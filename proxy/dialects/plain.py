@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from ..records import ContentPart, Message
 from .base import Bodies
-from .failures import Failure, excerpt, failure
+from .failures import Failure, failure, page
 from .json_values import Notes, items, kind, loads, mapping
 
 _MOST_INPUTS = 10_000
@@ -42,13 +42,6 @@ def answered_with(value: Any, bodies: Bodies) -> Answered:
     return Answered(
         fields=mapping(value), failed=failed or page(bodies.response), terminal=isinstance(value, (dict, list))
     )
-
-
-def page(body: bytes) -> Failure | None:
-    """A page for people in place of an answer, though its status says that all is well."""
-    if not body[:64].lstrip().startswith(b"<"):
-        return None
-    return Failure("invalid_response", excerpt(body))
 
 
 def texts(value: Any, what: str, notes: Notes) -> tuple[Message, ...]:

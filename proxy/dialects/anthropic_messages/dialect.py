@@ -11,7 +11,7 @@ from typing import Any
 
 from ...records import Choice, Parsed, evolve
 from ..base import Bodies, looks_like_events
-from ..failures import Failure, excerpt, failure
+from ..failures import Failure, failure, page
 from ..identity import identity
 from ..json_values import Notes, count, items, kind, loads, mapping, name, text, writable
 from ..openai_chat.parts import text_of
@@ -72,7 +72,7 @@ def _asked_to_stream(request: dict[str, Any]) -> bool | None:
 
 def _read_unary(parsed: Parsed, bodies: Bodies, notes: Notes) -> Parsed:
     value = loads(bodies.response, "the answer", notes) if bodies.response.strip() else None
-    failed = failure(value, bodies.response, bodies.http_status) or _page(bodies.response)
+    failed = failure(value, bodies.response, bodies.http_status) or page(bodies.response)
     terminal = value is not None
     if bodies.path.rstrip("/").endswith("/count_tokens"):
         counted = count(mapping(value).get("input_tokens"), "input_tokens", notes)
@@ -95,13 +95,6 @@ def _ended(parsed: Parsed, failed: Failure | None, *, terminal: bool) -> Parsed:
         error_message=failed.message if failed else None,
         terminal=terminal,
     )
-
-
-def _page(body: bytes) -> Failure | None:
-    """A page for people in place of an answer, though its status says that all is well."""
-    if not body[:64].lstrip().startswith(b"<"):
-        return None
-    return Failure("invalid_response", excerpt(body))
 
 
 def _read_message(parsed: Parsed, answer: dict[str, Any], notes: Notes) -> Parsed:

@@ -14,12 +14,12 @@ from typing import Any, ClassVar
 from msgspec import Struct
 
 from ...wire.sse import Decoder, Event
+from ..base import fed
 from ..failures import Failure, failure_of
 from ..json_values import Notes, kind, loads, mapping, text
 from .events import REFUSALS, Delta, StreamEvent, read_leniently, typed
 from .usage import merged
 
-_READ_BYTES = 65_536  # fed at once, so that what was read is still in the processor's cache
 #: By type of a block: the field that its deltas add to.
 _FIELDS = {
     "text": "text",
@@ -45,13 +45,9 @@ class Assembled(Struct, frozen=True, kw_only=True):
 
 def assemble(body: bytes, notes: Notes) -> Assembled:
     """Put the body of an event stream together, whole or cut."""
-    decoder = Decoder()
     stream = _Stream(notes)
-    for at in range(0, len(body), _READ_BYTES):
-        stream.take(decoder.feed(body[at : at + _READ_BYTES]))
-    stream.take(decoder.finish())
-    if decoder.oversized:
-        notes.add(f"{decoder.oversized} events were too large to be read")
+    for some in fed(Decoder(), body, notes):
+        stream.take(some)
     return stream.result()
 
 

@@ -13,13 +13,12 @@ from typing import Any
 from msgspec import Struct
 
 from ...wire.sse import Decoder, Event
+from ..base import fed
 from ..failures import Failure, failure_of
 from ..json_values import Notes, mapping
 from .array import Element, elements
 from .calls import joined_calls
 from .chunks import BESIDE, Candidate, Chunk, read_chunk
-
-_READ_BYTES = 65_536  # fed at once, so that what was read is still in the processor's cache
 
 
 class Assembled(Struct, frozen=True, kw_only=True):
@@ -33,12 +32,9 @@ class Assembled(Struct, frozen=True, kw_only=True):
 
 def assemble_events(body: bytes, notes: Notes) -> Assembled:
     """Put the body of an event stream together, whole or cut."""
-    decoder = Decoder()
     stream = _Stream(notes)
-    for at in range(0, len(body), _READ_BYTES):
-        stream.take(decoder.feed(body[at : at + _READ_BYTES]))
-    stream.take(decoder.finish())
-    _tell_oversized(decoder.oversized, notes)
+    for some in fed(Decoder(), body, notes, "chunks"):
+        stream.take(some)
     return stream.result(terminal=stream.finished)
 
 
@@ -47,13 +43,9 @@ def assemble_array(body: bytes, notes: Notes) -> Assembled:
     array = elements(body)
     stream = _Stream(notes)
     stream.take(array.found)
-    _tell_oversized(array.oversized, notes)
+    if array.oversized:
+        notes.add(f"{array.oversized} chunks were too large to be read")
     return stream.result(terminal=array.closed and (stream.finished or stream.failure is not None))
-
-
-def _tell_oversized(number: int, notes: Notes) -> None:
-    if number:
-        notes.add(f"{number} chunks were too large to be read")
 
 
 class _Stream:

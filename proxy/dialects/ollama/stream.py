@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from ...wire.ndjson import Decoder, Line
+from ..base import fed
 from ..failures import Failure, failure_of
 from ..json_values import Notes, items, kind, loads, mapping, text
 
@@ -23,7 +24,6 @@ MEASURES = (
     "total_duration", "load_duration", "prompt_eval_duration", "eval_duration",
 )  # fmt: skip
 _HEAD = ("model", "remote_model", "done_reason", *MEASURES)
-_READ_BYTES = 65_536  # fed at once, so that what was read is still in the processor's cache
 
 
 class Delta(Struct, gc=False):
@@ -62,13 +62,9 @@ _REFUSALS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 def assemble(body: bytes, notes: Notes) -> Assembled:
     """Put the lines of a body together, whole or cut."""
-    decoder = Decoder()
     stream = _Stream(notes)
-    for at in range(0, len(body), _READ_BYTES):
-        stream.take(decoder.feed(body[at : at + _READ_BYTES]))
-    stream.take(decoder.finish())
-    if decoder.oversized:
-        notes.add(f"{decoder.oversized} lines were too large to be read")
+    for some in fed(Decoder(), body, notes, "lines"):
+        stream.take(some)
     return stream.result()
 
 

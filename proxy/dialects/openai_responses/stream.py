@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 from msgspec import Struct
 
 from ...wire.sse import Decoder, Event
+from ..base import fed
 from ..failures import Failure, failure_of
 from ..json_values import Notes, compact, mapping, text
 from .events import (
@@ -30,7 +31,6 @@ from .events import (
 from .gathering import Gathering, Text, integer
 from .items import has_content
 
-_READ_BYTES = 65_536  # fed at once
 _AT_THE_END = 4  # events, the one that ends the stream among them
 
 _Slot = tuple[str, int | None, str | None, int | None, int | None]
@@ -47,24 +47,13 @@ class Assembled(Struct, frozen=True, kw_only=True):
 
 def assemble(body: bytes, notes: Notes) -> Assembled:
     """Put the body of an event stream together, whole or cut."""
-    events = _events(body, notes)
+    events = [event for some in fed(Decoder(), body, notes) for event in some]
     stream = _Stream(notes)
     last = _whole(events)
     stream.gather(events, until_content=last is not None)
     if last is not None:
         stream.take(last)
     return stream.result()
-
-
-def _events(body: bytes, notes: Notes) -> list[Event]:
-    decoder = Decoder()
-    events: list[Event] = []
-    for at in range(0, len(body), _READ_BYTES):
-        events += decoder.feed(body[at : at + _READ_BYTES])
-    events += decoder.finish()
-    if decoder.oversized:
-        notes.add(f"{decoder.oversized} events were too large to be read")
-    return events
 
 
 def _whole(events: list[Event]) -> dict[str, Any] | None:
