@@ -14,6 +14,8 @@ not of that form to the careful one.
 
 from __future__ import annotations
 
+from itertools import accumulate, repeat
+
 from msgspec import Struct
 
 MESSAGE = "message"  #: the type of an event that names none
@@ -91,13 +93,19 @@ class Decoder:
             return 0
         eol, at = b"\r\n" if crlf else b"\n", base
         if lines.startswith(form):
-            found = lines[len(form) : stop].split(b"\n\n" + form)
+            begin = len(form)
+            found = lines[begin:stop].split(b"\n\n" + form)
             self._at_start = False
         else:
             before, *found = lines[:stop].split(b"\n\n" + form)
+            begin = len(before) + 2 + len(form)
             at += self._lines((before + b"\n\n").replace(b"\n", eol), at, events)
         kind = form[7:-7].decode("utf-8", "replace") or MESSAGE
         around = len(form.replace(b"\n", eol)) + 2 * len(eol)
+        if lines.count(b"\n", begin, stop) == (len(found) - 1) * (2 + form.count(b"\n")):  # each is one line
+            ends = list(accumulate(map(around.__add__, map(len, found)), initial=at))
+            events += map(Event, repeat(kind), found, (ends if not crlf else [end - 1 for end in ends])[1:])
+            return ends[-1] - base
         for content in found:
             if _LF in content:
                 at += self._lines((form + content + b"\n\n").replace(b"\n", eol), at, events)

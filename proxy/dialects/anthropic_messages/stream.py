@@ -8,7 +8,7 @@ their events.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from msgspec import Struct
@@ -18,6 +18,7 @@ from ..base import fed
 from ..failures import Failure, failure_of
 from ..json_values import Notes, kind, loads, mapping, text
 from .events import REFUSALS, Delta, StreamEvent, read_leniently, typed
+from .runs import end_of_run, prefix_of, texts_of
 from .usage import merged
 
 #: By type of a block: the field that its deltas add to.
@@ -30,6 +31,7 @@ _FIELDS = {
     "mcp_tool_use": "input",
 }
 #: The other way round, for blocks whose beginning did not come.
+_KEYS = {"text": "text", "thinking": "thinking", "input": "partial_json"}  #: of a delta, by block's field
 _TYPES = {"text": "text", "thinking": "thinking", "content": "compaction", "input": "tool_use"}
 
 
@@ -94,10 +96,13 @@ class _Stream:
         self._stopped = False
         self._first_content_offset: int | None = None
 
-    def take(self, events: Iterable[Event]) -> None:
+    def take(self, events: Sequence[Event]) -> None:
         """Gather what the events bring. This runs for every token of every stream."""
         blocks, notes = self._open, self._notes
-        for event in events:
+        place, runs = 0, True
+        while place < len(events):
+            event = events[place]
+            place += 1
             try:
                 told = typed(event.data)
             except REFUSALS:
@@ -122,6 +127,12 @@ class _Stream:
             if not pieces:
                 self._note_content(event)
             pieces.append(piece)
+            if runs and (prefix := prefix_of(event.data, _KEYS[field], piece)):
+                end = end_of_run(events, place, prefix)
+                texts = texts_of(events[place:end], prefix)
+                if runs := texts is not None:  # else not tried again: what cannot be read in one go is read once
+                    pieces += texts or ()
+                    place = end
 
     def _block_for(self, index: int, field: str) -> _Block:
         """The block at an index if it takes such deltas, else a new one."""
