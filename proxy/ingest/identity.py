@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any
 from urllib.parse import unquote
 
@@ -19,6 +20,7 @@ from ..records import Header
 from ..wire.identity import BODY, HEADERS, VENDOR_SESSION_VALUE, Row, row_of
 
 _LONGEST = 1000  #: characters of a value; the store cuts there as well
+_MOST = 200  #: values of one header
 _SESSION_IN_ACCOUNT = re.compile(r"^(?P<user>.*?)_session_(?P<session>[A-Za-z0-9-]{8,})$", re.DOTALL)
 _TRACEPARENT = re.compile(r"^[0-9a-f]{2}-(?P<trace>[0-9a-f]{32})-(?P<parent>[0-9a-f]{16})-[0-9a-f]{2}")
 _NAMES = {"user_id": "user", "_user": "user", "session_id": "session", "thread_id": "session", "trace_id": "trace"}
@@ -58,14 +60,15 @@ def identify(headers: Iterable[Header], body: Mapping[str, str]) -> Who:
 
 def _said(headers: list[Header], body: Mapping[str, str]) -> Iterator[Said]:
     """All that is said, the most binding first."""
-    sent: dict[str, str] = {}
+    sent: dict[str, list[str]] = {}
     for header in headers:
-        sent.setdefault(header.name.decode("latin-1").lower(), header.value.decode("utf-8", "replace"))
-    agent = sent.get("user-agent", "").lower()
+        sent.setdefault(header.name.decode("latin-1").lower(), []).append(header.value.decode("utf-8", "replace"))
+    agent = " ".join(sent.get("user-agent", ())).lower()
     found = [(_PLACES[row.name], name, row) for name in sent if (row := row_of(name)) is not None]
     for _, name, row in sorted(found, key=lambda each: each[0]):
         if row.only_for in agent:
-            yield from _read(row, name, sent[name])
+            for line in sent[name]:
+                yield from _read(row, name, line)
     taken: set[str] = set()
     for of_body in BODY:
         for name in _named(of_body, body):
@@ -84,12 +87,15 @@ def _named(row: Row, body: Mapping[str, str]) -> list[str]:
 
 
 def _read(row: Row, name: str, value: str) -> Iterator[Said]:
-    value = value.strip()[:_LONGEST]
-    if not value:
-        return
-    if row.reads in _READERS:
-        yield from _READERS[row.reads](row, name, value)
-        return
+    value = value.strip()
+    if value and row.reads in _READERS:
+        said = islice(_READERS[row.reads](row, name, value), _MOST)
+        yield from ((meaning, text[:_LONGEST]) for meaning, text in said)
+    elif value:
+        yield from _plain(row, name, value[:_LONGEST])
+
+
+def _plain(row: Row, name: str, value: str) -> Iterator[Said]:
     for meaning in row.means:
         if meaning == "extra":
             yield f"metadata.{name}", value
@@ -123,13 +129,13 @@ def _json(_: Row, name: str, value: str) -> Iterator[Said]:
         yield f"metadata.{name}", value
         return
     for key, item in fields.items():
-        text = compact(item) or ""
+        text = "" if item is None else compact(item) or ""
         if key == "tags" and isinstance(item, list):
             yield from (("tags", tag) for tag in item if isinstance(tag, str))
         elif key in _NAMES and text:
-            yield _NAMES[key], text[:_LONGEST]
-        elif item is not None and text:
-            yield f"metadata.{key}", text[:_LONGEST]
+            yield _NAMES[key], text
+        elif text:
+            yield f"metadata.{key}", text
 
 
 def _pair(row: Row, name: str, value: str) -> Iterator[Said]:

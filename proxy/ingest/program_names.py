@@ -31,7 +31,19 @@ _SHELL = Interpreter(taking=frozenset({"-o", "-O", "--rcfile", "--init-file"}), 
 INTERPRETERS = {
     "python": Interpreter(frozenset({"-W", "-X"}), frozenset({"-m"}), frozenset({"-c", "-"})),
     "node": Interpreter(
-        frozenset({"-r", "--require", "--import", "--loader", "--experimental-loader", "-C", "--conditions"}),
+        frozenset(
+            {
+                "-r",
+                "--require",
+                "--import",
+                "--loader",
+                "--experimental-loader",
+                "-C",
+                "--conditions",
+                "--env-file",
+                "--env-file-if-exists",
+            }
+        ),
         inline=frozenset({"-e", "--eval", "-p", "--print", "-"}),
     ),
     "deno": Interpreter(
@@ -52,6 +64,9 @@ INTERPRETERS = {
 }
 
 
+_LIKE_CODE = re.compile(r"[\s\"'=;|&<>$(){}]")  #: no script is called so, and code may hold a key
+
+
 def program_name(arguments: Sequence[str], executable: str) -> str | None:
     """``executable``: the system's name of the process, when there are no arguments. None when nothing is known."""
     first = _last(arguments[0].removeprefix("-")) if arguments else ""
@@ -65,15 +80,23 @@ def _run_by(interpreter: Interpreter, arguments: Sequence[str]) -> str | None:
     """What an interpreter was asked to run; None when that has no name."""
     following = iter(arguments)
     for argument in following:
-        if argument in interpreter.inline:
+        if argument in interpreter.inline or _holds_code(argument, interpreter):
             return None
         if argument in interpreter.naming:
             return _last(next(following, ""))
         if argument in interpreter.taking:
             next(following, None)
         elif not argument.startswith("-") and argument not in interpreter.verbs:
-            return _script(argument)
+            return None if _LIKE_CODE.search(argument) else _script(argument)
     return None
+
+
+def _holds_code(argument: str, interpreter: Interpreter) -> bool:
+    """Whether short options written together end in one that code follows: ``-lc``, ``-pe``."""
+    letters = argument[1:]
+    return (
+        argument.startswith("-") and letters.isalpha() and any(f"-{letter}" in interpreter.inline for letter in letters)
+    )
 
 
 def _script(path: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from ..records import Exchange, Usage
+from ..records import Exchange, Parsed
 
 _LEAST_US = 1000  #: a stream that came within a millisecond has no pace worth the name
 
@@ -22,9 +22,11 @@ def longest_gap_us(exchange: Exchange, first_us: int | None) -> int | None:
     return max((after - before for before, after in pairwise(times)), default=None)
 
 
-def tokens_per_s(exchange: Exchange, first_us: int | None, usage: Usage | None) -> float | None:
-    """Output tokens over the time from the first to the last of them."""
+def tokens_per_s(exchange: Exchange, first_us: int | None, parsed: Parsed) -> float | None:
+    """Output tokens over the time from the first to the last of them; reasoning that was not shown came before."""
+    usage = parsed.usage
     if first_us is None or usage is None or not usage.output_tokens or not exchange.marks:
         return None
+    shown = usage.output_tokens - (0 if parsed.reasoning else usage.reasoning_tokens or 0)
     took_us = exchange.marks[-1][1] - first_us
-    return round(usage.output_tokens * 1e6 / took_us, 2) if took_us >= _LEAST_US else None
+    return round(shown * 1e6 / took_us, 2) if took_us >= _LEAST_US and shown > 0 else None

@@ -7,11 +7,17 @@ digest of id, name and arguments: the next request repeats all three beside the 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import re
+from collections import defaultdict, deque
+from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import orjson
 
 from ..records import ContentPart, Message, Parsed, ToolResult, ToolSpan
+
+_MOST = 1000  #: tools of one answer
+_WHOLE = re.compile(r"(?<=[\[:,])(-?\d+)\.0(?=[\],}])")  #: JavaScript writes 1.0 as 1
 
 
 def digest_of(*texts: bytes) -> int:
@@ -47,9 +53,10 @@ def _canonical(arguments: str | None) -> str:
     if not arguments or not arguments.strip():
         return "{}"
     try:
-        return orjson.dumps(orjson.loads(arguments), option=orjson.OPT_SORT_KEYS).decode()
+        written = orjson.dumps(orjson.loads(arguments), option=orjson.OPT_SORT_KEYS).decode()
     except (ValueError, TypeError):
         return arguments
+    return _WHOLE.sub(r"\1", written)
 
 
 def brought(messages: Sequence[Message]) -> tuple[ToolResult, ...]:
@@ -69,20 +76,24 @@ def _calls(message: Message) -> list[ContentPart]:
     return [part for part in message.parts if part.type == "tool_call" and not part.server]
 
 
-def _paired(calls: list[ContentPart], results: list[ContentPart]) -> list[tuple[ContentPart, ContentPart]]:
-    """By id; where results have none, by name; else in their order."""
-    waiting, pairs = list(calls), []
-    for result in results:
-        call = next((call for call in waiting if _same(call, result)), None)
-        if call is not None:
-            waiting.remove(call)
-            pairs.append((call, result))
-    return pairs
+def _paired(calls: list[ContentPart], results: list[ContentPart]) -> Iterator[tuple[ContentPart, ContentPart]]:
+    """By id; where one of them has none, by name; where one has no name either, in their order."""
+    waiting = dict(enumerate(calls[:_MOST]))
+    by_id: defaultdict[str | None, deque[int]] = defaultdict(deque)
+    for place, call in waiting.items():
+        by_id[call.tool_call_id].append(place)
+    for result in results[:_MOST]:
+        same = by_id[result.tool_call_id] if result.tool_call_id is not None else deque()
+        while same and same[0] not in waiting:
+            same.popleft()
+        found = [same.popleft()] if same else (at for at, call in waiting.items() if _may_be(call, result))
+        for place in islice(found, 1):
+            yield waiting.pop(place), result
 
 
-def _same(call: ContentPart, result: ContentPart) -> bool:
-    if result.tool_call_id is not None and call.tool_call_id is not None:
-        return call.tool_call_id == result.tool_call_id
+def _may_be(call: ContentPart, result: ContentPart) -> bool:
+    if call.tool_call_id is not None and result.tool_call_id is not None:
+        return False
     return result.name is None or call.name is None or call.name == result.name
 
 

@@ -103,7 +103,7 @@ def name(item: Item) -> Item:
         named.pop("project", None)  # the path said it already
     item = item.with_call(
         **named,
-        key=key_fingerprint(begin.headers),
+        key=key_fingerprint(begin.headers, begin.target),
         client=request.get("user-agent") or None,
         metadata=who.metadata,
         tags=who.tags,
@@ -114,6 +114,12 @@ def name(item: Item) -> Item:
         cwd=program.cwd if program else None,
         branch=program.branch if program else None,
     )
+    return exclude(item)
+
+
+def exclude(item: Item) -> Item:
+    """Whether a rule keeps the call out of lists and sums; of a call that is not to be kept, by its path alone."""
+    request = header_map(item.exchange.begin.headers)
     return item.with_call(excluded=item.call.excluded or excluded(item.config.exclude, item.call, request))
 
 
@@ -210,7 +216,7 @@ def time(item: Item) -> Item:
         ttft_us=first_us,
         chunks=len(item.exchange.marks) or None,
         longest_gap_us=quality.longest_gap_us(item.exchange, first_us),
-        tokens_per_s=quality.tokens_per_s(item.exchange, first_us, item.parsed.usage),
+        tokens_per_s=quality.tokens_per_s(item.exchange, first_us, item.parsed),
     )
 
 
@@ -220,7 +226,7 @@ STAGES: tuple[Stage, ...] = (
 #: Of a call that runs, only the request is there.
 STAGES_OF_RUNNING: tuple[Stage, ...] = (understand, describe, name)
 #: A call whose caller asked that nothing be kept has nothing to understand.
-STAGES_OF_NO_LOG: tuple[Stage, ...] = (judge,)
+STAGES_OF_NO_LOG: tuple[Stage, ...] = (exclude, judge)
 
 
 def first_row(exchange: Exchange) -> Call:

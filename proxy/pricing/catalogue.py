@@ -85,7 +85,13 @@ def listed(model: str, base: str, at_us: int, modifiers: tuple[str, ...]) -> Lis
         return _NOTHING
     entry = _entry(model, base)
     step_us = _MINUTE_US if entry and entry.by_hour else _DAY_US
-    return _resolved(model, base, min(max(at_us, 0), _LAST_US) // step_us * step_us, modifiers)
+    found = _resolved(model, base, min(max(at_us, 0), _LAST_US) // step_us * step_us, modifiers)
+    return found if not base or _provider(base) or not found.tables else evolve(found, tables=_guessed(found.tables))
+
+
+def _guessed(tables: tuple[str, ...]) -> tuple[str, ...]:
+    """The address is nobody's that is known: the model's name told the price, and the cost says so."""
+    return (f"{tables[0]} by the model's name", *tables[1:])
 
 
 @lru_cache(_MOST_KEPT)

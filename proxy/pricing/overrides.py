@@ -45,9 +45,15 @@ class Override(Struct, frozen=True):
         return (
             at_us >= self.since_us
             and self.upstream in ("", upstream)
-            and (self.modifiers is None or set(self.modifiers) <= set(modifiers))
+            and self._fits_tier(modifiers)
             and self.model.match(model.lower()) is not None
         )
+
+    def _fits_tier(self, modifiers: tuple[str, ...]) -> bool:
+        """A row for the ordinary tier is for calls of no other."""
+        if self.modifiers is None or self.modifiers:
+            return self.modifiers is None or set(self.modifiers) <= set(modifiers)
+        return not any(modifier.startswith("tier ") for modifier in modifiers)
 
 
 Overrides = tuple[Override, ...]

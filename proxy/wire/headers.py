@@ -183,8 +183,13 @@ def header_map(headers: Iterable[Header]) -> dict[str, str]:
 KEY_HEADERS = ("authorization", "x-api-key", "api-key", "x-goog-api-key")
 
 
-def key_fingerprint(headers: Iterable[Header]) -> str | None:
-    """``fp:…`` of the provider key that a request carried in its headers, or None."""
+_KEY_IN_TARGET = re.compile(r"[?&]key=(fp:[0-9a-f]{16})(?:&|$)")  #: as Gemini takes it
+
+
+def key_fingerprint(headers: Iterable[Header], target: str = "") -> str | None:
+    """``fp:…`` of the provider key that a request carried in its headers, or in its recorded target; or None."""
     hidden = {h.name.decode("latin-1").lower(): h.value.decode("latin-1") for h in headers if h.hidden}
     found = next((hidden[name] for name in KEY_HEADERS if name in hidden), None)
+    if found is None and (in_target := _KEY_IN_TARGET.search(target)):
+        return in_target[1]
     return found.rpartition(" ")[2] if found else None

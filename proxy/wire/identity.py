@@ -77,34 +77,6 @@ HEADERS = (
     _secret("x-litellm-api-key"),
     _secret("x-bf-vk"),
     _secret("x-bf-eh-*"),  # headers for somebody else, of any kind
-    # Helicone.
-    _gateway("helicone-user-id", "user"),
-    _gateway("helicone-session-id", "session"),
-    _gateway("helicone-property-*", "metadata", reads="pair"),
-    _gateway("helicone-prompt-id", "prompt"),
-    _gateway("helicone-prompt-name", "prompt"),
-    _gateway("helicone-prompt-version", "prompt_version"),
-    _gateway("helicone-request-id", "request"),
-    *map(_gateway, (
-        "helicone-session-path", "helicone-session-name", "helicone-prompt-mode", "helicone-prompt-format",
-        "helicone-experiment-*", "helicone-omit-request", "helicone-omit-response", "helicone-target-url",
-        "helicone-openai-api-base", "helicone-model-override", "helicone-stream-*", "helicone-increase-timeout",
-        "helicone-moderations-enabled", "helicone-llm-security-*", "helicone-cache*", "helicone-retry-*",
-        "helicone-fallbacks", "helicone-fallback-index", "helicone-ratelimit-*", "helicone-id",
-    )),
-    _secret("helicone-*"),
-    # Portkey.
-    _gateway("x-portkey-trace-id", "trace"),
-    _gateway("x-portkey-span-id", "extra"),
-    _gateway("x-portkey-parent-span-id", "parent"),
-    _gateway("x-portkey-metadata", "metadata", reads="json"),
-    *map(_gateway, (
-        "x-portkey-provider", "x-portkey-span-name", "x-portkey-mode", "x-portkey-custom-host",
-        "x-portkey-forward-headers", "x-portkey-cache*", "x-portkey-retry-*", "x-portkey-request-timeout",
-        "x-portkey-strict-open-ai-compliance", "x-portkey-default-input-guardrails",
-        "x-portkey-default-output-guardrails", "x-portkey-last-used-option-index",
-    )),
-    _secret("x-portkey-*"),  # such as x-portkey-aws-secret-access-key
     # LiteLLM, and its order of sessions.
     _gateway("x-litellm-trace-id", "session", "trace"),
     _gateway("x-litellm-session-id", "session"),
@@ -119,6 +91,34 @@ HEADERS = (
         "x-litellm-response-cost*", "x-litellm-model-*", "x-litellm-overhead-duration-ms", "x-litellm-version",
     )),
     _secret("x-litellm-*"),
+    # Helicone.
+    _gateway("helicone-user-id", "user"),
+    _gateway("helicone-session-id", "session"),
+    _gateway("helicone-property-*", "metadata", reads="pair"),
+    _gateway("helicone-prompt-id", "prompt"),
+    _gateway("helicone-prompt-name", "prompt"),
+    _gateway("helicone-prompt-version", "prompt_version"),
+    _gateway("helicone-request-id", "request"),
+    *map(_gateway, (
+        "helicone-session-path", "helicone-session-name", "helicone-prompt-mode", "helicone-prompt-format",
+        "helicone-experiment-*", "helicone-omit-request", "helicone-omit-response", "helicone-target-url",
+        "helicone-openai-api-base", "helicone-model-override", "helicone-stream-*", "helicone-increase-timeout",
+        "helicone-moderations-enabled", "helicone-llm-security-*", "helicone-cache*", "helicone-retry-*",
+        "helicone-fallback-index", "helicone-ratelimit-*", "helicone-id",
+    )),
+    _secret("helicone-*"),  # such as Helicone-Fallbacks: JSON with keys of all its targets
+    # Portkey.
+    _gateway("x-portkey-trace-id", "trace"),
+    _gateway("x-portkey-span-id", "extra"),
+    _gateway("x-portkey-parent-span-id", "parent"),
+    _gateway("x-portkey-metadata", "metadata", reads="json"),
+    *map(_gateway, (
+        "x-portkey-provider", "x-portkey-span-name", "x-portkey-mode", "x-portkey-custom-host",
+        "x-portkey-forward-headers", "x-portkey-cache*", "x-portkey-retry-*", "x-portkey-request-timeout",
+        "x-portkey-strict-open-ai-compliance", "x-portkey-default-input-guardrails",
+        "x-portkey-default-output-guardrails", "x-portkey-last-used-option-index",
+    )),
+    _secret("x-portkey-*"),  # such as x-portkey-aws-secret-access-key
     _gateway("langfuse_trace_id", "trace"),
     _gateway("langfuse_session_id", "session"),
     _gateway("langfuse_trace_user_id", "user"),
@@ -140,17 +140,17 @@ HEADERS = (
     _client("x-claude-code-agent-id", "agent"),
     _client("x-opencode-session", "session"),
     _client("x-opencode-request", "extra"),
-    _client("x-session-affinity", "session"),
-    _client("x-amp-thread-id", "session"),
     _client("x-parent-session-id", "parent"),
     Row("x-*-session-id", ("session",), clear=False),  # any vendor's; see VENDOR_SESSION
+    _client("x-amp-thread-id", "session"),
     _client("session-id", "session", only_for="codex"),
     _client("session_id", "session", only_for="codex"),
     _client("thread-id", "session", only_for="codex"),
     _client("conversation_id", "session", only_for="codex"),
-    _client("x-codex-turn-metadata", "metadata", reads="json"),
+    Row("x-codex-turn-metadata", ("none",), clear=False),  # may hold the address of a repository, key and all
     Row("chatgpt-account-id", ("extra",), clear=False),
     _client("x-session-id", "session"),
+    _client("x-session-affinity", "session"),
     # Standards.
     _client("traceparent", "trace", "parent", reads="traceparent"),
     _client("tracestate", "none"),

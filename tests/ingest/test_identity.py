@@ -52,7 +52,7 @@ def who(headers: dict[str, str] | None = None, body: dict[str, str] | None = Non
         ("x-portkey-parent-span-id", "p", {"parent": "p"}),
         (
             "x-portkey-metadata",
-            '{"_user":"ada","team":"core","n":3,"tags":["a","b"],"gone":null}',
+            '{"_user":"ada","team":"core","n":3,"tags":["a","b"],"gone":null,"session_id":null}',
             {"user": "ada", "metadata": {"team": "core", "n": "3"}, "tags": ("a", "b")},
         ),
         ("x-portkey-metadata", "not json", {"metadata": {"x-portkey-metadata": "not json"}}),
@@ -83,7 +83,8 @@ def who(headers: dict[str, str] | None = None, body: dict[str, str] | None = Non
         ("x-amp-thread-id", "s", {"session": "s"}),
         ("x-parent-session-id", "p", {"parent": "p"}),
         ("x-session-id", "s", {"session": "s"}),
-        ("x-codex-turn-metadata", '{"session_id":"s","turn_id":"7"}', {"session": "s", "metadata": {"turn_id": "7"}}),
+        ("x-codex-turn-metadata", '{"remote":"https://ada:ghp_key@github.com/x"}', {}),
+        ("helicone-fallbacks", '[{"headers":{"Authorization":"Bearer sk-key"}}]', {}),
         (
             "traceparent",
             "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01",
@@ -136,9 +137,9 @@ def test_a_body_field_is_understood(body: dict[str, str], expected: dict[str, ob
 #: Each names the session; the earlier wins over all later ones.
 SESSIONS = {
     "x-llmtap-session": "ours",
-    "helicone-session-id": "helicone",
     "x-litellm-trace-id": "litellm-trace",
     "x-litellm-session-id": "litellm",
+    "helicone-session-id": "helicone",
     "langfuse_session_id": "langfuse",
     "x-claude-code-session-id": "claude-code",
     "x-acme-session-id": "acme-sessions",
@@ -154,6 +155,24 @@ def test_the_order_of_sessions_is_that_of_the_table_whatever_the_order_of_header
     headers = {"user-agent": "codex_cli/1"} | {name: SESSIONS[name] for name in reversed(names)}
     expected = who({"user-agent": "codex_cli/1", names[0]: SESSIONS[names[0]]})["session"]
     assert who(headers, {"litellm_session_id": "body"})["session"] == expected
+
+
+def test_a_long_value_is_read_before_it_is_cut() -> None:
+    metadata = '{"note":"' + "x" * 5000 + '","_user":"ada"}'
+    found = who({"x-portkey-metadata": metadata, "baggage": "a=" + "b" * 2000 + ",session.id=s"})
+    assert (found["user"], found["session"]) == ("ada", "s")
+    assert found["metadata"] == {"note": "x" * 1000}
+
+
+def test_a_header_may_come_in_several_lines() -> None:
+    lines = [
+        (b"X-Llmtap-Tag", b"a"),
+        (b"x-llmtap-tag", b"b, c"),
+        (b"baggage", b"user.id=ada"),
+        (b"baggage", b"session.id=s"),
+    ]
+    found = identify(RECORDER.headers(lines), {})
+    assert (found.tags, found.columns) == (("a", "b", "c"), {"user": "ada", "session": "s"})
 
 
 def test_codex_headers_count_only_when_codex_sends_them() -> None:

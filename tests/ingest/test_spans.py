@@ -43,7 +43,7 @@ def test_results_are_paired_by_id_in_whatever_order() -> None:
     assert [(each.digest, each.bytes, each.failed) for each in found] == [(second, 5, True), (first, 2, None)]
 
 
-@pytest.mark.parametrize("rewritten", ['{"y":2,"x":1}', '{ "x": 1, "y": 2 }'])
+@pytest.mark.parametrize("rewritten", ['{"y":2,"x":1}', '{ "x": 1, "y": 2 }', '{"x":1.0,"y":2}'])
 def test_arguments_may_be_written_again_in_another_way(rewritten: str) -> None:
     (span,) = spans_of(("a", "add", '{"x":1,"y":2}'))
     (found,) = brought([said("assistant", call("a", "add", rewritten)), said("tool", result("a", "3"))])
@@ -60,6 +60,18 @@ def test_without_ids_names_and_then_order_decide() -> None:
         ]
     )
     assert [each.digest for each in found] == [clock, weather]
+
+
+def test_a_call_is_given_to_one_result_only() -> None:
+    messages = [said("assistant", call("a", "add", "{}")), said("tool", result(None, "1"), result("a", "2"))]
+    assert [each.bytes for each in brought(messages)] == [1]
+
+
+def test_thousands_of_results_in_any_order_are_paired_in_linear_time_up_to_a_bound() -> None:
+    calls = [call(f"call_{number}", "add", f'{{"x":{number}}}') for number in range(20_000)]
+    results = [result(f"call_{number}", "1") for number in reversed(range(20_000))]
+    assert brought([said("assistant", *calls), said("tool", *results)]) == ()
+    assert len(brought([said("assistant", *calls[:1000]), said("tool", *results[-1000:])])) == 1000
 
 
 def test_only_results_for_the_last_answer_are_news() -> None:

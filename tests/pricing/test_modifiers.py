@@ -65,7 +65,7 @@ def test_an_ordinary_tier_has_the_ordinary_price(tier: str) -> None:
 @pytest.mark.parametrize(("tier", "times"), [("flex", 0.5), ("batch", 0.5), ("priority", 2), ("fast", 2)])
 def test_openai_tiers(tier: str, times: float) -> None:
     assert cost("openai", "gpt-5", PLAIN, tier) == (STANDARD * times, TABLE)
-    assert cost("", "openai/gpt-5", PLAIN, tier) == (STANDARD * times, TABLE)
+    assert cost("", "openai/gpt-5", PLAIN, tier) == (STANDARD * times, f"{TABLE} by the model's name")
 
 
 def test_a_tier_may_have_prices_of_its_own_for_a_model() -> None:

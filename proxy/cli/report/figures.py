@@ -67,7 +67,7 @@ _TABLE = (
     _counted("output_tokens"),
     _counted("cached_tokens"),
     _counted("reasoning_tokens"),
-    Figure("cost_usd", Unit.MONEY, lambda row: row.cost_nano_usd),
+    Figure("cost_usd", Unit.MONEY, cost),
     _counted("calls_with_cost"),
     _counted("calls_without_cost"),
     _timed("latency_p50"),

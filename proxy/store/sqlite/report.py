@@ -61,7 +61,8 @@ def report(connection: sqlite3.Connection, texts: Texts, question: Question, lay
 def _columns(name: str) -> tuple[Condition, ...]:
     """The raw values that name a group of this field."""
     if name.startswith(METADATA):
-        return (Condition("(SELECT value FROM json_each(metadata) WHERE key = ?)", (rows.fit(name[len(METADATA) :]),)),)
+        key = rows.fit(name[len(METADATA) :], rows.KEY_CHARS)
+        return (Condition("(SELECT value FROM json_each(metadata) WHERE key = ?)", (key,)),)
     if name in SPANS:
         return (Condition(f"started_at_us / {QUARTER_US} * {QUARTER_US}"),)
     if name == "model":

@@ -42,7 +42,7 @@ TEXT_CHARS = 10_000  #: of a text of its own
 METADATA_PAIRS = 64  #: of one call
 TAGS = 64
 NOTES = 64
-_KEY_CHARS = 200
+KEY_CHARS = 200
 
 SELECT = f"SELECT uuid, updated_at_us, rev, {', '.join(COLUMNS)} FROM call"
 WRITTEN = ("id", "uuid", "rev", "updated_at_us", "journal", "seq", "segment", "body", *COLUMNS)
@@ -77,7 +77,7 @@ def fitted(call: Call) -> Call:
     pairs = list(call.metadata.items())[:METADATA_PAIRS]
     return msgspec.structs.replace(
         call,
-        metadata={fit(key, _KEY_CHARS): fit(str(value)) for key, value in pairs},
+        metadata={fit(key, KEY_CHARS): fit(str(value)) for key, value in pairs},
         tags=tuple(fit(tag) for tag in call.tags[:TAGS]),
         notes=tuple(fit(note) for note in call.notes[:NOTES]),
     )
@@ -91,12 +91,12 @@ def postings(metadata: Mapping[str, str], tags: Iterable[str]) -> set[tuple[int,
 
 def metadata_text(key: str, value: str) -> str:
     """A piece of metadata as it stands in ``dim``."""
-    return orjson.dumps((fit(key, _KEY_CHARS), fit(value))).decode()
+    return orjson.dumps((fit(key, KEY_CHARS), fit(value))).decode()
 
 
 def metadata_range(key: str) -> tuple[str, str]:
     """All postings of a piece of metadata lie between these two texts."""
-    name = orjson.dumps(fit(key, _KEY_CHARS)).decode()
+    name = orjson.dumps(fit(key, KEY_CHARS)).decode()
     return f"[{name},", f"[{name}-"
 
 
