@@ -196,8 +196,9 @@ def priced(exchange: Exchange, parsed: Parsed) -> Priced:
     reported = parsed.cost_nano_usd
     if reported is None and head is not None and not parsed.stream:  # a stream's head comes before its cost
         reported = nano_usd(header_map(head.headers).get("x-litellm-response-cost"))
+    named = header_map(begin.headers).get("helicone-model-override")  # what a private deployment is charged as
     return Priced(
-        model=parsed.model or parsed.model_requested,
+        model=named or parsed.model or parsed.model_requested,
         usage=parsed.usage,
         at_us=begin.started_at_us,
         base=begin.base,
