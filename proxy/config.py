@@ -125,6 +125,8 @@ def _fitted(name: str, section: type[Section], values: Values) -> dict[str, Any]
 
 def _fit(row: Setting, given: Given) -> Any:
     raw = os.fspath(given.value) if isinstance(given.value, Path) else given.value
+    if isinstance(raw, date) and row.kind is str:
+        raw = raw.isoformat()  # TOML has dates of its own
     try:
         value = msgspec.convert(raw, row.hint)
     except (msgspec.ValidationError, UnicodeEncodeError):
@@ -227,6 +229,11 @@ def _check_exclude(rules: tuple[Exclude, ...]) -> None:
         label = f"exclude[{place}] ({rule.name})"
         if not (rule.path or rule.header or rule.key or rule.user_agent):
             raise ConfigError(f"{label} has no pattern: give it a path, a header, a key or a user_agent")
+        if rule.key and not rule.key.startswith(("fp:", "*", "?")):
+            raise ConfigError(f"{label}: key is the fingerprint that llmtap shows (fp:…), never the key itself")
+        name = rule.header.partition(":")[0].strip().lower()
+        if name in KEPT_AS_FINGERPRINTS:
+            raise ConfigError(f'{label}: {name} is only kept as a fingerprint; use key = "fp:…" for it')
         if rule.header and not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+:.*", rule.header):
             raise ConfigError(f"{label}: header must be written as name: pattern, e.g. x-debug: *")
 
@@ -234,8 +241,8 @@ def _check_exclude(rules: tuple[Exclude, ...]) -> None:
 def _check_prices(prices: tuple[Price, ...]) -> None:
     for place, price in enumerate(prices, 1):
         label = f"prices[{place}] ({price.model})"
-        if price.input is None and price.output is None and price.request is None:
-            raise ConfigError(f"{label} has no price: give it input, output or request, in US dollars; 0 is free")
+        if price.request is None and (price.input is None or price.output is None):
+            raise ConfigError(f"{label}: give it input and output, or request, in US dollars; 0 is free")
         for name in _DOLLARS:
             dollars = getattr(price, name)
             if dollars is not None and not 0 <= dollars <= _HIGHEST_PRICE:

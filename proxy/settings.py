@@ -229,7 +229,7 @@ class Upstream(Section, frozen=True):
         bool,
         Meta(
             description="Ask for usage in streams of chat and text completions when the client did not; the extra "
-            "chunk is taken out again."
+            "chunk is taken out again. Requests over 2 MB, compressed or signed ones are left alone."
         ),
     ] = False
 
@@ -242,7 +242,9 @@ class Exclude(Section, frozen=True):
 
     name: Annotated[str, Meta(min_length=1, max_length=64, description="Why: shown in rows.")]
     path: Annotated[str, Meta(description="Pattern for the request's path.")] = ""
-    header: Annotated[str, Meta(description="Name: pattern, for a request header that is recorded in clear.")] = ""
+    header: Annotated[
+        str, Meta(description="Name: pattern, for a request header; such a header is then recorded in clear.")
+    ] = ""
     key: Annotated[str, Meta(description="Pattern for the fingerprint of the provider key (fp:…).")] = ""
     user_agent: Annotated[str, Meta(description="Pattern for the User-Agent.")] = ""
 
@@ -290,6 +292,12 @@ class Config(Section, frozen=True):
     upstreams: tuple[Upstream, ...] = ()
     exclude: tuple[Exclude, ...] = ()
     prices: tuple[Price, ...] = ()
+
+    @property
+    def recorded_headers(self) -> tuple[str, ...]:
+        """Headers to record in clear besides the built-in ones: rules have to see theirs."""
+        named = (rule.header.partition(":")[0].strip() for rule in self.exclude)
+        return (*self.relay.record_headers, *filter(None, named))
 
     @property
     def data_dir(self) -> Path:

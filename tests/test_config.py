@@ -32,6 +32,48 @@ def refusal(
     return str(caught.value)
 
 
+# --- lists of tables ------------------------------------------------------------------------------
+
+
+def test_rules_and_prices(file: Path) -> None:
+    file.write_text(
+        '[[exclude]]\nname = "debug"\nheader = "X-Debug: *"\n'
+        '[[prices]]\nmodel = "m*"\ninput = 1\noutput = 0.5\nsince = 2026-01-31\n'
+    )
+    config = load(file, {})
+    assert config.recorded_headers == ("X-Debug",)
+    (price,) = config.prices
+    assert (price.model, price.input, price.output, price.since) == ("m*", 1.0, 0.5, "2026-01-31")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('[[exclude]]\nname = "x"', "has no pattern"),
+        ('[[exclude]]\npath = "/x"', "has no name"),
+        ('[[exclude]]\nname = "x"\nheader = "x-debug"', "name: pattern"),
+        ('[[exclude]]\nname = "x"\nheader = "Authorization: *"', "fingerprint"),
+        ('[[exclude]]\nname = "x"\nkey = "sk-live"', "never the key itself"),
+        ('[[exclude]]\nname = "x"\npaht = "/x"', "did you mean path"),
+        ('[exclude]\nname = "x"', "write exclude as [[exclude]]"),
+        ('[[prices]]\nmodel = "m"', "give it input and output"),
+        ('[[prices]]\nmodel = "m"\ninput = 1', "give it input and output"),
+        ('[[prices]]\nmodel = "m"\ninput = -1\noutput = 1', "from 0 to"),
+        ('[[prices]]\nmodel = "m"\ninput = nan\noutput = 1', "from 0 to"),
+        ('[[prices]]\nmodel = "m"\ninput = 1e9\noutput = 1', "from 0 to"),
+        ('[[prices]]\nmodel = "m"\ninput = 1\noutput = 1\nsince = "soon"', "must be a date"),
+        ('[[prices]]\ninput = 1\noutput = 1', "has no model"),
+        ('[retrieval]\npaths = ["extra"]', "begins with $"),
+        ('[retrieval]\ntags = ["<doc>"]', "not the name of a tag"),
+    ],
+)
+def test_a_row_that_cannot_be_meant_is_refused(file: Path, text: str, told: str) -> None:
+    file.write_text(text)
+    message = refusal(file, {})
+    assert told in message
+    assert "sk-live" not in message
+
+
 # --- which source wins ----------------------------------------------------------------------------
 
 

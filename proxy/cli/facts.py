@@ -6,31 +6,39 @@ from collections.abc import Callable, Iterator
 
 from ..console import figures
 from ..pricing.prices import Receipt
-from ..records import Call, Status
+from ..records import Call, Status, Usage
 from .lines import STATUS_STYLES, status_word
 from .terminal import Terminal, printable
 
 _NAME_WIDTH = 9
 
 
-def facts(call: Call, terminal: Terminal) -> Iterator[str]:
-    """Lines of ``name  value``; what is unknown has no line."""
+def facts(call: Call, terminal: Terminal, receipt: Receipt | None = None) -> Iterator[str]:
+    """Lines of ``name  value``; what is unknown has no line. ``receipt``: what the cost is made of."""
     title = terminal.paint(f"call {call.id}", "bold")
     yield f"{title}  {terminal.paint(status_word(call), STATUS_STYLES.get(call.status, ''))}"
     for name, value in _ROWS:
         if text := value(call):
             style = "red" if name == "error" else ""
             yield f"{terminal.paint(name.ljust(_NAME_WIDTH), 'dim')} {terminal.paint(printable(text), style)}"
+        if name == "cost" and call.cost_nano_usd is not None:
+            lines = _receipt(receipt, call.cost_nano_usd)
+            yield from (f"{''.ljust(_NAME_WIDTH)} {terminal.paint(line, 'dim')}" for line in lines)
 
 
-def receipt_lines(receipt: Receipt | None, call: Call, terminal: Terminal) -> Iterator[str]:
-    """What the cost is made of; nothing when today's prices give another cost than the stored one."""
-    if receipt is None or receipt.cost.nano_usd != call.cost_nano_usd or len(receipt.lines) < 2:
+def _receipt(receipt: Receipt | None, nano_usd: int) -> Iterator[str]:
+    """The lines of a cost, or that today's settings give another one."""
+    if receipt is None:
         return
-    for line in receipt.lines:
-        price = f"${figures.exact_dollars(line.nano_per_million)} per million"
-        text = f"{line.count:>11,} {line.kind.replace('_', ' ')} at {price}: ${figures.exact_dollars(line.nano_usd)}"
-        yield f"{''.ljust(_NAME_WIDTH)} {terminal.paint(text, 'dim')}"
+    if receipt.cost.nano_usd != nano_usd:
+        yield f"today it would be ${figures.exact_dollars(receipt.cost.nano_usd)}: see llmtap reprice"
+    elif len(receipt.lines) > 1:
+        for line in receipt.lines:
+            each = f"at ${figures.exact_dollars(line.nano_per_million)} a million"
+            if line.kind not in Usage.__struct_fields__:
+                each = f"at ${figures.exact_dollars(line.nano_per_million // 1000)} a thousand"
+            kind = line.kind.replace("_", " ")
+            yield f"{line.count:>11,} {kind:<22} {each:<24} ${figures.exact_dollars(line.nano_usd)}"
 
 
 def _joined(*facts: str | None, by: str = " · ") -> str:
@@ -77,7 +85,9 @@ def _token_sum(total: int | None, name: str, parts: tuple[tuple[int | None, str]
 
 def _cost(call: Call) -> str:
     if call.cost_nano_usd is None:
-        return ""
+        counted = call.input_tokens is not None or call.output_tokens is not None
+        model = call.model or call.model_requested
+        return f"unknown: no price for {model}; [[prices]] can give one" if counted and model else ""
     return f"${figures.exact_dollars(call.cost_nano_usd)}{f' by {call.cost_source}' if call.cost_source else ''}"
 
 
@@ -123,7 +133,7 @@ def _quota(call: Call) -> str:
 def _retry(call: Call) -> str:
     if not call.retry:
         return ""
-    return _joined(f"attempt {call.retry + 1}", f"repeats call {call.retry_of}" if call.retry_of else "")
+    return _joined(f"attempt {call.retry + 1}", f"repeats call {call.retry_of[-8:]}" if call.retry_of else "")
 
 
 def _ids(call: Call) -> str:

@@ -100,7 +100,9 @@ def call_line(call: Call, terminal: Terminal) -> str:
     cells = [(column, _text(column, call)) for column in columns]
     painted = " ".join(_painted(column, text, call, terminal) for column, text in cells)
     used = sum(width(text) + 1 for _, text in cells)
-    words = _words(call, terminal, None if room is None else room - used)
+    mark = "(excluded) " if call.excluded else ""
+    words = _words(call, terminal, None if room is None else room - used - len(mark))
+    words = terminal.paint(mark, "dim") + words
     return f"{painted} {words}" if words else painted.rstrip()
 
 

@@ -14,7 +14,7 @@ from ..errors import CallNotFound, UsageError
 from ..records import Call, Exchange, ToolSpan
 from ..store.base import Reader
 from .conversation import conversation
-from .facts import facts, receipt_lines
+from .facts import facts
 from .options import with_config
 from .raw import Side, body, head, missing
 from .reading import how_to_begin, recorded
@@ -115,9 +115,8 @@ def _write_readable(call: Call, exchange: Exchange | None, tools: Sequence[ToolS
 
     terminal = Terminal()
     parsed = understood(exchange, config) if exchange is not None else None
-    lines = list(facts(call, terminal))
-    if call.cost_nano_usd is not None and exchange is not None and parsed is not None:
-        lines += receipt_lines(receipt(priced(exchange, parsed), overrides(config.prices)), call, terminal)
+    paid = receipt(priced(exchange, parsed), overrides(config.prices)) if exchange and parsed else None
+    lines = list(facts(call, terminal, paid))
     if call.dialect == Generic.name:
         lines += ["", terminal.paint(_NOT_UNDERSTOOD, "dim")]
     if parsed is not None:

@@ -6,8 +6,9 @@ raises does not cost the row: see ``pipeline``.
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 from msgspec import Struct
 
@@ -31,6 +32,7 @@ from ..records import (
     evolve,
 )
 from ..wire.headers import header_map, key_fingerprint
+from ..wire.identity import HEADERS, row_of
 from . import quality, spans
 from .exclusion import excluded
 from .identity import COLUMNS, identify
@@ -41,6 +43,8 @@ _COUNTS = ("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens
 _PREVIEW_CHARACTERS = 160
 _ERROR_CHARACTERS = 2000
 _REQUEST_IDS = ("x-request-id", "request-id", "apim-request-id", "x-amzn-requestid")
+_OURS = "x-llmtap-"
+_KNOWN = [row.name for row in HEADERS if row.name.startswith(_OURS)]
 _SPACE = re.compile(r"\s+")
 
 
@@ -103,6 +107,7 @@ def name(item: Item) -> Item:
         named.pop("project", None)  # the path said it already
     item = item.with_call(
         **named,
+        notes=(*item.call.notes, *_misspelt(h.name.decode("latin-1").lower() for h in begin.headers)),
         key=key_fingerprint(begin.headers, begin.target),
         client=request.get("user-agent") or None,
         metadata=who.metadata,
@@ -115,6 +120,14 @@ def name(item: Item) -> Item:
         branch=program.branch if program else None,
     )
     return exclude(item)
+
+
+def _misspelt(request: Iterable[str]) -> Iterator[str]:
+    """Headers that were meant for llmtap, and that it does not know."""
+    for sent in sorted(request):
+        if sent.startswith(_OURS) and (row_of(sent) is None or sent == f"{_OURS}meta-"):
+            close = difflib.get_close_matches(sent, _KNOWN, n=1)
+            yield f"unknown header {sent}{f'; did you mean {close[0]}?' if close else ''}"
 
 
 def exclude(item: Item) -> Item:
@@ -294,6 +307,12 @@ def _answered(item: Item) -> bool:
 
 
 def _notes(exchange: Exchange) -> tuple[str, ...]:
+    begin = exchange.begin
+    omitted = [what for what, asked in (("request", begin.omit_request), ("answer", begin.omit_response)) if asked]
+    return (*(f"its caller asked that no {what} be kept" for what in omitted), *_holes(exchange))
+
+
+def _holes(exchange: Exchange) -> tuple[str, ...]:
     lost = exchange.end.lost_parts if exchange.end else 0
     if lost:
         return (f"{lost} parts of the bodies could not be recorded",)

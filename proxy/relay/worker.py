@@ -21,6 +21,7 @@ from .call import Services
 from .recording import Recording
 from .routes import Routes
 from .slowpath import SlowPath
+from .upload import Allowance
 from .upstream import OwnAddresses, Upstreams
 
 log = logging.getLogger(__name__)
@@ -42,9 +43,10 @@ async def main(assignment: Assignment, vitals: Vitals, stop: asyncio.Event) -> N
         upstreams=Upstreams(config.relay, config.limits, OwnAddresses(listening)),
         recording=recording,
         recorder=Recorder(
-            Fingerprints(fingerprint_secret(data_dir, config.fingerprint.secret)), config.relay.record_headers
+            Fingerprints(fingerprint_secret(data_dir, config.fingerprint.secret)), config.recorded_headers
         ),
         vitals=vitals,
+        may_hold=Allowance(),
     )
     path = SlowPath(services)
     server = _server(path, config)

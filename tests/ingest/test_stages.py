@@ -100,7 +100,14 @@ def test_of_an_answer_of_our_own_the_record_says_what_happened(tmp_path: Path) -
 def test_a_body_that_was_not_kept_is_no_truncated_answer(tmp_path: Path) -> None:
     exchange = evolve(an_exchange(begin={"omit_response": True}), response_body=b"")
     call = found(tmp_path, exchange).call
-    assert (call.status, call.model_requested, call.output_tokens, call.notes) == ("ok", "gpt-5", None, ())
+    assert (call.status, call.model_requested, call.output_tokens) == ("ok", "gpt-5", None)
+    assert call.notes == ("its caller asked that no answer be kept",)
+
+
+def test_a_misspelt_header_of_ours_is_noted(tmp_path: Path) -> None:
+    sent = headers(x_llmtap_usr="ada", x_llmtap_user="eve")
+    call = found(tmp_path, an_exchange(begin={"headers": sent})).call
+    assert (call.user, call.notes) == ("eve", ("unknown header x-llmtap-usr; did you mean x-llmtap-user?",))
 
 
 def test_headers_of_the_answer(tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def assumed(models: Sequence[str], without_cost: int) -> list[str]:
     """What a reader must know."""
     notes = [
         f"What if {' or '.join(models)} had answered: the same tokens at today's prices, "
-        "all prompts charged as short ones, in the standard tier."
+        "all prompts charged as short ones, in the standard tier, without fees for searches and other tools."
     ]
     if without_cost:
         notes.append("Differences are of the calls whose cost is known.")
