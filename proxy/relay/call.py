@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import aiohttp
@@ -28,9 +28,9 @@ from .answers import CALL_ID_HEADER, AnswerCutError, RelayedAnswer, error_parts,
 from .capture import Capture
 from .recording import Recording
 from .routes import Destination, Routes
-from .upload import Upload
+from .upload import Allowance, Upload
 from .upstream import Upstreams
-from .usage_injection import MOST_REQUEST_BYTES, Lines, UsageFilter, asking, asking_headers, can_filter, may_ask
+from .usage_injection import MOST_REQUEST_BYTES, Lines, UnaskedAnswer, asking, asking_headers, can_filter, may_ask
 
 #: Not forwarded: Host is the upstream's own, Expect is answered here, control headers are ours.
 _CONSUMED = frozenset({b"host", b"expect"})
@@ -51,6 +51,7 @@ class Services(NamedTuple):
     recording: Recording
     recorder: Recorder
     vitals: Vitals
+    may_hold: Allowance  #: of their uploads
 
 
 class Arrival(Struct, frozen=True):
@@ -91,10 +92,16 @@ class RunningCall:
         self._capture = capture
         self._recorded = False  #: that it began
         self._usage_asked = False  #: by us, in the client's place
-        self._upload = Upload(request, capture, services.config.limits.client_body_idle_timeout_s)
+        self._upload = Upload(request, capture, services.config.limits.client_body_idle_timeout_s, services.may_hold)
 
     async def run(self, refusal: RefusedRequest | None) -> web.StreamResponse:
         """From the head of the request to the end of the answer."""
+        try:
+            return await self._run(refusal)
+        finally:
+            self._upload.release()
+
+    async def _run(self, refusal: RefusedRequest | None) -> web.StreamResponse:
         self._recorded = await self._capture.begin()
         try:
             self._refuse_if(refusal)
@@ -145,10 +152,10 @@ class RunningCall:
             await self._request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             self._request.writer.output_size = 0
         if self._to.route.inject_usage and may_ask(method, self._to.path, headers):
-            body = await self._upload.whole(MOST_REQUEST_BYTES)
-            if body is not None and (asked := asking(body)) is not None:
+            length = self._upload.rewrite(asking) if await self._upload.hold(MOST_REQUEST_BYTES) else None
+            if length is not None:
                 self._usage_asked = True
-                return await send(method, self._to, asking_headers(headers, asked), _at_once(asked))
+                headers = asking_headers(headers, length)
         return await send(method, self._to, headers, self._upload.pieces())
 
     # --- towards the client ------------------------------------------------------------------
@@ -170,21 +177,22 @@ class RunningCall:
             await self._end(Outcome.COMPLETE, response_complete=True)
             await answer.prepare(self._request)
         else:
-            usage = self._usage_filter(upstream)
-            if usage is not None:
+            unasked = self._unasked(upstream)
+            if unasked is not None:
                 answer.headers.popall(hdrs.CONTENT_LENGTH, None)
+                answer.headers.popall(hdrs.CONTENT_ENCODING, None)
             await answer.prepare(self._request)
-            await self._pass_body(upstream, answer, usage)
+            await self._pass_body(upstream, answer, unasked)
         await answer.write_eof()
         return answer
 
-    def _usage_filter(self, upstream: aiohttp.ClientResponse) -> UsageFilter | None:
-        encoding = upstream.headers.get(hdrs.CONTENT_ENCODING, "")
+    def _unasked(self, upstream: aiohttp.ClientResponse) -> UnaskedAnswer | None:
+        encoding = ",".join(upstream.headers.getall(hdrs.CONTENT_ENCODING, []))
         taken_out = self._usage_asked and can_filter(upstream.status, upstream.content_type, encoding)
-        return UsageFilter() if taken_out else None
+        return UnaskedAnswer(encoding) if taken_out else None
 
     async def _pass_body(
-        self, upstream: aiohttp.ClientResponse, answer: RelayedAnswer, usage: UsageFilter | None
+        self, upstream: aiohttp.ClientResponse, answer: RelayedAnswer, unasked: UnaskedAnswer | None
     ) -> None:
         assert self._to is not None
         length = answer.headers.get(hdrs.CONTENT_LENGTH)
@@ -197,14 +205,15 @@ class RunningCall:
                     left -= len(data)
                     if left <= 0:
                         await self._end(Outcome.COMPLETE, response_complete=True)
-                await answer.write(data if usage is None else usage.feed(data))
-            if usage is not None:
-                await answer.write(usage.finish())
+                for piece in _passed(data, unasked):
+                    await answer.write(piece)
+            if unasked is not None:
+                await answer.write(unasked.finish())
         except UpstreamError as error:
             self._capture.end_now(Outcome.CUT, error_type=error.code, error_message=str(error), **self.upload_state())
-            if usage is not None:
+            if unasked is not None:
                 with contextlib.suppress(ConnectionError):
-                    await answer.write(usage.held)
+                    await answer.write(unasked.held)
             raise AnswerCutError from error
         except ConnectionError:
             self._capture.end_now(Outcome.CLIENT_CLOSED, **self.upload_state())
@@ -277,9 +286,9 @@ def _asked(raw: Sequence[tuple[bytes, bytes]]) -> frozenset[bytes]:
     return frozenset(name for name, value in lines if name in _ASKING and value not in _FALSE)
 
 
-async def _at_once(body: bytes) -> AsyncIterator[bytes]:
-    """A body, as one piece: framed by the headers, as every other."""
-    yield body
+def _passed(data: bytes, unasked: UnaskedAnswer | None) -> Iterator[bytes]:
+    """What the client gets for bytes of the upstream's answer."""
+    return iter((data,)) if unasked is None else unasked.feed(data)
 
 
 def _private(names: frozenset[bytes], *, gateways: bool) -> set[bytes]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import aiohttp
 from aiohttp import web
@@ -18,41 +18,70 @@ from .capture import Capture
 
 _UNSENT_BYTES = 8 << 20  #: of a body that goes nowhere
 _UNSENT_S = 1.0
+MOST_HELD_BYTES = 32 << 20  #: by all calls of a worker together
+
+
+class Allowance:
+    """How much the uploads of one worker may hold together, in bytes."""
+
+    def __init__(self, left: int = MOST_HELD_BYTES) -> None:
+        self.left = left
 
 
 class Upload:
     """One request's body. ``complete``: all of it was read; ``failure``: why it never will be."""
 
-    def __init__(self, request: web.BaseRequest, capture: Capture, idle_s: float) -> None:
+    def __init__(self, request: web.BaseRequest, capture: Capture, idle_s: float, allowance: Allowance) -> None:
         self.complete = not request.body_exists
         self.failure: RefusedRequest | None = None
         self._content = request.content
         self._capture = capture
         self._idle_s = idle_s
         self._began = False
-        self._held = bytearray()
+        self._allowance = allowance
+        self._held: bytes | bytearray = b""
+        self._counted = 0  #: of the allowance, for what is held
 
     async def pieces(self) -> AsyncIterator[bytes]:
         """The body as it comes, what is held first. Raises TimeoutError or ConnectionError for the client's faults."""
         if self._held:
-            held, self._held = bytes(self._held), bytearray()
-            yield held
+            yield self._hand_over()
+        self.release()
         while not self.complete and (data := await self._next()):
             yield data
 
-    async def whole(self, most_bytes: int) -> bytes | None:
-        """The body, when it is no longer than that; in any case ``pieces`` still gives all of it.
+    async def hold(self, most_bytes: int) -> bool:
+        """Whether the whole body could be held: it is no longer than that, and all calls hold no more than they may.
 
-        Raises ``RefusedRequest`` when it never comes whole.
+        In any case ``pieces`` still gives all of it. Raises ``RefusedRequest`` when it never comes whole.
         """
+        held = self._held = bytearray()
         try:
-            while not self.complete and len(self._held) <= most_bytes:
-                self._held += await self._next()
+            while not self.complete and len(held) <= most_bytes and self._allowance.left >= 0:
+                held += await self._next()
+                self._count(len(held))
         except (TimeoutError, ConnectionError):
             if self.failure is None:
                 raise
             raise self.failure from None
-        return bytes(self._held) if len(self._held) <= most_bytes else None
+        return self.complete
+
+    def rewrite(self, change: Callable[[bytes], bytes | None]) -> int | None:
+        """Put ``change`` of the held body in its place; the length of that, None where it gives None.
+
+        Nothing is awaited, so only one call of a worker has a body twice at a time.
+        """
+        changed = change(bytes(self._held))
+        if changed is None:
+            return None
+        self._held = changed
+        self._count(len(changed))
+        return len(changed)
+
+    def release(self) -> None:
+        """Nothing is held any more."""
+        self._held = b""
+        self._count(0)
 
     async def take_unsent(self) -> None:
         """Nothing was sent on: read what the client sends all the same, within bounds, for the row to say it."""
@@ -65,6 +94,15 @@ class Upload:
                     self._capture.request_data(data)
                     left -= len(data)
                 self.complete = self._content.at_eof()
+
+    def _hand_over(self) -> bytes:
+        """What is held; only whoever gets it still has it."""
+        held, self._held = self._held, b""
+        return bytes(held)
+
+    def _count(self, held_bytes: int) -> None:
+        self._allowance.left -= held_bytes - self._counted
+        self._counted = held_bytes
 
     async def _next(self) -> bytes:
         self._began = True

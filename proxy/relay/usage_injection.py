@@ -3,32 +3,42 @@
 Only completions of OpenAI's kind: they say what they used when ``stream_options.include_usage``
 asks them to, in one more event, whose ``choices`` are empty. A request gets a few bytes put in and is
 otherwise sent as it came; of an answer, that event is left out and every other byte passed on. What
-is no plain case (not JSON, compressed, signed, large) is not touched at all.
+is no plain case (not JSON, compressed, signed, over ``MOST_REQUEST_BYTES``) is not touched at all.
 
-What stays for the client to see: with ``include_usage`` OpenAI writes ``"usage": null`` in every other chunk.
+What stays for the client to see: with ``include_usage`` OpenAI writes ``"usage": null`` in every other
+chunk; an answer that comes compressed, though asked not to be, is passed on uncompressed; and an
+event that says anything beside the usage is passed on. What the client does not see although it
+would have: an upstream that says its usage unasked, in an event of the same form, cannot be told apart.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import msgspec
 from msgspec import Raw, Struct
 
+from ..errors import UpstreamCut
+from ..wire.encoding import Undoing, can_undo
 from ..wire.sse import Decoder
 
 Lines = list[tuple[str, str]]  #: of a head, names in any case
 
-MOST_REQUEST_BYTES = 16 << 20  #: a longer body is not held to be looked at
+MOST_REQUEST_BYTES = 2 << 20  #: a longer body is not held to be looked at
 MOST_EVENT_BYTES = 1 << 20  #: a longer event is not held, and is no usage chunk
 
 # --- the request -----------------------------------------------------------------------------------
 
 #: Whose values would be wrong for a body that was changed.
-_SIGNATURES = frozenset({"content-md5", "content-digest", "digest", "repr-digest", "signature", "x-amz-content-sha256"})
+_SIGNATURES = frozenset({
+    "content-md5", "content-digest", "digest", "repr-digest", "signature", "signature-input", "x-amz-content-sha256",
+})  # fmt: skip
+_SIGNING = "aws4-"  #: how an Authorization begins that is a signature of the body as well
 _ASKED = b'"include_usage":true'
-_MOST_PLACES = 16  #: that are tried for one value
+_MOST_OPTIONS_BYTES = 4 << 10  #: of stream_options; nobody's are larger
+_MOST_PLACES = 2  #: that are tried for one value; each costs a look at the whole body
 
 
 class _Options(Struct):
@@ -41,8 +51,18 @@ class _Streaming(Struct):
 
 
 _streaming = msgspec.json.Decoder(_Streaming)
+
+
+class _Written(Struct):
+    """The members that are replaced, as they are written."""
+
+    stream_options: Raw = Raw()
+    include_usage: Raw = Raw()
+
+
 _options = msgspec.json.Decoder(_Options | None)
-_members = msgspec.json.Decoder(dict[str, Raw])
+_written = msgspec.json.Decoder(_Written)
+_PLACES = {name: re.compile(rb'"%b"[ \t\r\n]*+:[ \t\r\n]*+' % name.encode()) for name in _Written.__struct_fields__}
 _NO_MEMBERS = re.compile(rb"[ \t\r\n]*\}")
 
 
@@ -56,6 +76,7 @@ def may_ask(method: str, path: str, headers: Sequence[tuple[str, str]]) -> bool:
         and values.get("content-encoding", "identity") == "identity"
         and int(values.get("content-length", "0")) <= MOST_REQUEST_BYTES
         and not _SIGNATURES & values.keys()
+        and not any(name.lower() == "authorization" and value.lower().startswith(_SIGNING) for name, value in headers)
     )
 
 
@@ -65,7 +86,9 @@ def asking(body: bytes) -> bytes | None:
         request = _streaming.decode(body)
         if not request.stream:
             return None
-        if not (options := bytes(request.stream_options)):
+        if len(options := bytes(request.stream_options)) > _MOST_OPTIONS_BYTES:
+            return None
+        if not options:
             return _with_member(body, b'"stream_options":{' + _ASKED + b"}")
         asked = _asking_options(options)
         return _replaced(body, "stream_options", options, asked) if asked else None
@@ -79,9 +102,8 @@ def _asking_options(options: bytes) -> bytes | None:
         return b"{" + _ASKED + b"}"
     if given.include_usage:
         return None
-    members = _members.decode(options)
-    if "include_usage" in members:
-        return _replaced(options, "include_usage", bytes(members["include_usage"]), b"true")
+    if said := bytes(_written.decode(options).include_usage):
+        return _replaced(options, "include_usage", said, b"true")
     return _with_member(options, _ASKED)
 
 
@@ -97,17 +119,18 @@ def _replaced(written: bytes, name: str, old: bytes, new: bytes) -> bytes | None
     The same words may stand elsewhere, in a string or further inside: the right place is the one
     whose change is read back.
     """
-    member = re.compile(rb'"%b"[ \t\r\n]*:[ \t\r\n]*%b' % (name.encode(), re.escape(old)))
-    for _, place in zip(range(_MOST_PLACES), member.finditer(written), strict=False):
-        changed = written[: place.end() - len(old)] + new + written[place.end() :]
-        if bytes(_members.decode(changed)[name]) == new:
+    values = (place.end() for place in _PLACES[name].finditer(written))
+    places = (at for at in values if written.startswith(old, at))
+    for at in islice(places, _MOST_PLACES):
+        changed = written[:at] + new + written[at + len(old) :]
+        if bytes(getattr(_written.decode(changed), name)) == new:
             return changed
     return None
 
 
-def asking_headers(headers: Sequence[tuple[str, str]], body: bytes) -> Lines:
+def asking_headers(headers: Sequence[tuple[str, str]], body_bytes: int) -> Lines:
     """The head of a request whose body was changed, and whose answer has to be read here."""
-    changed = {"content-length": str(len(body)), "accept-encoding": "identity"}
+    changed = {"content-length": str(body_bytes), "accept-encoding": "identity"}
     return [(name, changed.get(name.lower(), value)) for name, value in headers]
 
 
@@ -116,7 +139,34 @@ def asking_headers(headers: Sequence[tuple[str, str]], body: bytes) -> Lines:
 
 def can_filter(status: int, content_type: str, content_encoding: str) -> bool:
     """Whether an answer is a stream whose usage can be taken out."""
-    return status == 200 and content_type == "text/event-stream" and content_encoding.lower() in ("", "identity")
+    return status == 200 and content_type == "text/event-stream" and can_undo(content_encoding)
+
+
+class UnaskedAnswer:
+    """A stream as a client gets it that asked for no usage: without content coding, without its usage chunk."""
+
+    def __init__(self, content_encoding: str) -> None:
+        self._undoing = Undoing(content_encoding)
+        self._usage = UsageFilter()
+
+    @property
+    def held(self) -> bytes:
+        """The event under way, as far as it has come."""
+        return self._usage.held
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """Take the next bytes; those that may be passed on by now. Raises ``UpstreamCut`` where they are corrupt."""
+        try:
+            for piece in self._undoing.feed(data):
+                yield self._usage.feed(piece)
+        except ValueError as error:
+            raise UpstreamCut("upstream_encoding", f"The answer's content coding is damaged: {error}.") from error
+
+    def finish(self) -> bytes:
+        """The stream has come to its regular end. Raises ``UpstreamCut`` when its content coding has not."""
+        if not self._undoing.finished:
+            raise UpstreamCut("upstream_encoding", "The answer ended before its content coding did.")
+        return self._usage.finish()
 
 
 #: Blank lines and comments, which lead to an event and belong to none.
@@ -133,10 +183,15 @@ class _Object(Struct):
 class _Chunk(Struct):
     choices: list[Raw] | None = None
     usage: _Object | None = None
-    error: Raw = Raw(b"null")
 
 
 _chunk = msgspec.json.Decoder(_Chunk)
+_members = msgspec.json.Decoder(dict[str, Raw])
+#: What a usage chunk holds. ``x_groq`` and llama.cpp's ``timings`` are figures that come with the usage.
+_ENVELOPE = frozenset({
+    "id", "object", "created", "model", "service_tier", "system_fingerprint", "choices", "usage", "obfuscation",
+    "provider", "x_groq", "timings",
+})  # fmt: skip
 _ONE_LINE = re.compile(rb"data: ?([^\r\n]*)[\r\n]*")
 
 
@@ -207,10 +262,15 @@ def _is_usage_only(event: bytes) -> bool:
     if b'"usage"' not in event or len(event) - late_lf > MOST_EVENT_BYTES:
         return False
     try:
-        chunk = _chunk.decode(_data(event))
+        data = _data(event)
+        chunk = _chunk.decode(data)
+        return chunk.choices == [] and chunk.usage is not None and _says_no_more(data)
     except (ValueError, RecursionError):
         return False
-    return chunk.choices == [] and chunk.usage is not None and bytes(chunk.error) == b"null"
+
+
+def _says_no_more(chunk: bytes) -> bool:
+    return all(name in _ENVELOPE or bytes(value) == b"null" for name, value in _members.decode(chunk).items())
 
 
 def _data(event: bytes) -> bytes:

@@ -15,6 +15,7 @@ import zstandard
 from msgspec import Struct
 
 _MOST_CODINGS = 4
+_FORMAT_BYTES = 2  #: tell the two formats of deflate apart
 _LARGEST_WINDOW = 32 << 20  # RFC 9659 asks zstd senders to stay within 8 MB
 
 
@@ -77,6 +78,41 @@ def encoded_offset(body: bytes, content_encoding: str, decoded_offset: int) -> i
     return None
 
 
+def can_undo(content_encoding: str) -> bool:
+    """Whether ``Undoing`` knows it: no coding, or a single one of ours."""
+    codings = _listed(content_encoding)
+    return not codings or (len(codings) == 1 and codings[0] in _CODINGS)
+
+
+class Undoing:
+    """A body that loses its content coding as it comes; for those that ``can_undo`` accepts."""
+
+    def __init__(self, content_encoding: str) -> None:
+        codings = _listed(content_encoding)
+        self._coding = _CODINGS[codings[0]] if codings else _PLAIN
+        self._stage: _Stage | None = None if codings else _Plain()
+        self._begin = b""  #: what came, while it is too little to tell the format by
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is missing behind what came; a body without a byte misses nothing."""
+        return not self._begin if self._stage is None else self._stage.finished
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """Take the next bytes; pieces of what they give, below 8 MB. Raises ValueError where the body is corrupt."""
+        if self._stage is None:
+            data, self._begin = self._begin + data, b""
+            if len(data) < _FORMAT_BYTES:
+                self._begin = data
+                return
+            self._stage = self._coding.start(data)
+        try:
+            for _, piece in _steps(self._stage, data, self._coding.step):
+                yield piece
+        except _CORRUPT as error:
+            raise ValueError(str(error)) from error
+
+
 def _listed(content_encoding: str) -> list[str]:
     names = (name.strip().lower() for name in content_encoding.split(","))
     return [name for name in names if name not in ("", "identity")]
@@ -91,6 +127,15 @@ class _Stage(Protocol):
     finished: bool
 
     def feed(self, data: bytes) -> Iterator[bytes]: ...
+
+
+class _Plain:
+    """No coding: every end is a regular one."""
+
+    finished = True
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        yield data
 
 
 class _Coding(Struct, frozen=True):
@@ -121,9 +166,10 @@ class _Brotli:
         self.finished = False
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        yield self._stream.process(data, output_buffer_limit=_BROTLI_PIECE)
-        while not self._stream.can_accept_more_data():
-            yield self._stream.process(b"", output_buffer_limit=_BROTLI_PIECE)
+        yield (piece := self._stream.process(data, output_buffer_limit=_BROTLI_PIECE))
+        # All input can be taken while output still waits: only an empty piece says that none does.
+        while piece or not self._stream.can_accept_more_data():
+            yield (piece := self._stream.process(b"", output_buffer_limit=_BROTLI_PIECE))
         self.finished = self._stream.is_finished()
 
 
@@ -136,7 +182,7 @@ def _gzip(_body: bytes) -> _Stage:
 
 def _deflate(body: bytes) -> _Stage:
     """RFC 9110 means zlib's format by deflate; some servers send the bare stream."""
-    zlib_header = len(body) >= 2 and body[0] & 15 == 8 and int.from_bytes(body[:2], "big") % 31 == 0
+    zlib_header = len(body) >= _FORMAT_BYTES and body[0] & 15 == 8 and int.from_bytes(body[:2], "big") % 31 == 0
     return _Members(lambda: zlib.decompressobj(zlib.MAX_WBITS if zlib_header else -zlib.MAX_WBITS))
 
 
@@ -156,6 +202,7 @@ _CODINGS = {
     "br": _Coding(_brotli, step=65_536),
     "zstd": _Coding(_zstd, step=256),
 }
+_PLAIN = _Coding(lambda _body: _Plain(), step=1 << 20)
 _CORRUPT = (zlib.error, brotli.error, zstandard.ZstdError)
 
 

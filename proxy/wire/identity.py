@@ -204,7 +204,8 @@ _PREFIXES = tuple((row.name[:-1], row) for row in HEADERS if row.name.endswith("
 _VENDOR = next(row for row in HEADERS if row.name == "x-*-session-id")
 
 
-_LONGEST_NAME = 256  #: what is longer is nobody's header, and is not remembered
+_PRIVATE_PREFIXES = tuple(prefix.encode() for prefix, row in _PREFIXES if row.private)
+_LONGEST_NAME = 256  #: what is longer says nothing of who asks, and is not remembered
 
 
 def row_of(name: str) -> Row | None:
@@ -228,7 +229,7 @@ def is_clear(name: bytes) -> bool:
 
 def is_private(name: bytes) -> bool:
     """Whether a header (lower-case name) was made for a gateway, and is none of a provider's business."""
-    return len(name) <= _LONGEST_NAME and _is_private(name)
+    return _is_private(name) if len(name) <= _LONGEST_NAME else name.startswith(_PRIVATE_PREFIXES)
 
 
 @lru_cache(4096)

@@ -29,6 +29,7 @@ PRIVATE = (
     (b"langfuse_secret_key", KEY, False),
     (b"x-bt-project-id", b"p", True),
     (b"x-bf-eh-x-api-key", KEY, False),
+    (b"helicone-property-" + b"p" * 300, KEY, False),
 )
 OURS = ((b"X-Llmtap-User", b"ada", True), (b"x-llmtap-meta-team", b"blue", True), (b"X-Llmtap-Odd", KEY, False))
 STANDARD = (

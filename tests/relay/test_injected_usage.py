@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Literal
 
+import brotli
 import pytest
 
 from proxy.records import Outcome, Side
+from proxy.relay.upload import MOST_HELD_BYTES
+from proxy.relay.usage_injection import MOST_REQUEST_BYTES
 from tests.fakes.scripts import (
     LAST_CHUNK,
     Await,
@@ -116,7 +122,8 @@ UNTOUCHED = {
     "another type": (BODY, (("Content-Type", "text/plain"),), CHAT),
     "compressed": (gzip.compress(BODY, mtime=0), (JSON, ("Content-Encoding", "gzip")), CHAT),
     "signed": (BODY, (JSON, ("Content-Digest", "sha-256=:x:")), CHAT),
-    "too large": (BODY[:-1] + b',"pad":"' + b"x" * (17 << 20) + b'"}', (JSON,), CHAT),
+    "signed by AWS": (BODY, (JSON, ("Authorization", "AWS4-HMAC-SHA256 Credential=x, Signature=y")), CHAT),
+    "too large": (BODY[:-1] + b',"pad":"' + b"x" * MOST_REQUEST_BYTES + b'"}', (JSON,), CHAT),
     "nothing": (b"", (JSON,), CHAT),
 }
 
@@ -140,7 +147,7 @@ def test_a_chunked_request_that_is_too_large_is_streamed_from_there_on(
 ) -> None:
     """What was held comes first, and the rest as it comes: the upstream has it before the client is done."""
     upstream.script("/v1/completions", Script((ReadBody(), *answer(200, body=b"ok").steps), read_first=False))
-    large, rest = b'{"stream":true,"pad":"' + b"x" * (16 << 20), b'y"}'
+    large, rest = b'{"stream":true,"pad":"' + b"x" * MOST_REQUEST_BYTES, b'y"}'
     with relay.connect() as client:
         client.send(request("POST", "/up/v1/completions", [JSON, CHUNKED]) + chunk(large))
         eventually(lambda: upstream.requests and len(upstream.requests[-1].body) == len(large), "all of it is upstream")
@@ -172,11 +179,7 @@ ANSWERS = {
     "CRLF": (answer(200, [EVENTS], STREAM.replace(b"\n", b"\r\n")), FILTERED.replace(b"\n", b"\r\n"), "chunked"),
     "nothing but usage": (answer(200, [EVENTS], b"data: " + USAGE + b"\n\n"), b"", "chunked"),
     "without a last blank line": (answer(200, [EVENTS], STREAM[:-2]), FILTERED[:-2], "chunked"),
-    "compressed all the same": (
-        answer(200, [EVENTS, ("Content-Encoding", "gzip")], gzip.compress(STREAM, mtime=0)),
-        gzip.compress(STREAM, mtime=0),
-        "length",
-    ),
+    "of an unknown coding": (answer(200, [EVENTS, ("Content-Encoding", "compress")], STREAM), STREAM, "length"),
     "no stream": (answer(200, [JSON], USAGE), USAGE, "length"),
     "an error": (answer(400, [EVENTS], STREAM), STREAM, "length"),
     "no content": (answer(204), b"", "none"),
@@ -192,6 +195,72 @@ def test_an_answer_is_filtered_or_not_touched(name: str, relay: RelayWorker, ups
     assert (bytes(got.body), got.framing, got.whole) == (wanted, framing, True)
     with relay.connect() as client:
         assert client.ask(request("GET", "/up/next")).status == 200
+
+
+PACKED = {"gzip": gzip.compress(STREAM, mtime=0), "deflate": zlib.compress(STREAM), "br": brotli.compress(STREAM)}
+
+
+@pytest.mark.parametrize("coding", PACKED)
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+def test_an_answer_that_is_compressed_all_the_same_is_passed_on_without(
+    coding: str, framing: Literal["length", "chunked"], tmp_path: Path, own_upstream: FakeUpstream
+) -> None:
+    """The client did not ask for the chunk that is inside; the record has what the upstream sent."""
+    lines = [EVENTS, ("Content-Encoding", coding), ("X-B", "2")]
+    own_upstream.script(CHAT, answer(200, lines, PACKED[coding], framing=framing, sizes=(5,)))
+    with RelayWorker(tmp_path, "", config=settings(own_upstream.url)) as relay:
+        got = ask(relay)
+    assert (bytes(got.body), got.framing, got.whole) == (FILTERED, "chunked", True)
+    assert (got.value("content-encoding"), got.value("x-b")) == (None, b"2")
+    call = recorded(relay, got)
+    assert call.head
+    assert bytes(call.bodies[Side.RESPONSE]) == PACKED[coding]
+    assert (b"Content-Encoding", coding.encode()) in [(line.name, line.value) for line in call.head.headers]
+
+
+@pytest.mark.parametrize("body", [PACKED["gzip"][:-9], PACKED["gzip"][:-8] + bytes(8)], ids=["cut", "damaged"])
+def test_an_answer_whose_compression_breaks_is_cut_there(
+    body: bytes, tmp_path: Path, own_upstream: FakeUpstream
+) -> None:
+    own_upstream.script(CHAT, answer(200, [EVENTS, ("Content-Encoding", "gzip")], body))
+    with RelayWorker(tmp_path, "", config=settings(own_upstream.url)) as relay:
+        got = ask(relay)
+    assert not got.whole
+    assert FILTERED.startswith(got.body)
+    end = recorded(relay, got).end
+    assert end
+    assert (end.outcome, end.error_type) == (Outcome.CUT, "upstream_encoding")
+
+
+def _size(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*.*"))
+
+
+def test_what_all_calls_hold_together_is_bounded_and_given_back(tmp_path: Path, own_upstream: FakeUpstream) -> None:
+    """One upload too many is streamed; when those that were held are gone, the next is asked again."""
+    own_upstream.script(CHAT, Script((ReadBody(), *answer(200, body=b"ok").steps), read_first=False))
+    start = BODY[:-1] + b',"pad":"'
+    start += b"x" * (MOST_REQUEST_BYTES - 1000 - len(start))
+    fitting = MOST_HELD_BYTES // len(start)
+    unfinished = request("POST", f"/up{CHAT}", [JSON, CHUNKED]) + chunk(start)
+
+    with RelayWorker(tmp_path, "", config=settings(own_upstream.url)) as relay:
+        with ExitStack() as open_clients:
+            for _ in range(fitting):
+                open_clients.enter_context(relay.connect()).send(unfinished)
+            journals = relay.data / "journal"
+            eventually(lambda: _size(journals) > fitting * len(start), "all of them are held")
+            assert own_upstream.requests == []
+            with relay.connect() as client:
+                client.send(unfinished)
+                eventually(lambda: own_upstream.requests and own_upstream.requests[0].body == start, "it is streamed")
+                client.send(chunk(b'"}') + LAST_CHUNK)
+                assert client.answer("POST").body == b"ok"
+        eventually(lambda: relay.gauges("relay-0")["calls_running"] == 0, "all have hung up")
+        assert ask(relay, start + b'"}').body == b"ok"
+    streamed, asked = own_upstream.requests
+    assert bytes(streamed.body) == start + b'"}'
+    assert bytes(asked.body) == ASKED[:-1] + (start + b'"}')[len(BODY) - 1 :]
 
 
 def test_http_1_0_gets_a_filtered_stream_that_ends_with_its_connection(

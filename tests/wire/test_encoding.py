@@ -113,6 +113,12 @@ def test_a_body_as_large_as_the_limit_is_whole(name: str, encode: Callable[[byte
     assert not decode(encode(TEXT), name, len(TEXT) - 1).complete
 
 
+@pytest.mark.parametrize("size", [1 << 20, 3 << 20, (3 << 20) + 1])
+def test_brotli_that_fills_its_last_piece_is_whole(size: int) -> None:
+    decoded = decode(brotli.compress(bytes(size)), "br", 4 << 20)
+    assert (len(decoded.data), decoded.notes, decoded.complete) == (size, (), True)
+
+
 def test_several_members_and_frames() -> None:
     assert decode(gzip.compress(b"ab") + gzip.compress(b"c"), "gzip", LIMIT).data == b"abc"
     assert decode(zstd(b"ab") + zstd(b"c"), "zstd", LIMIT).data == b"abc"

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from proxy.records import Header
 from proxy.wire.headers import Fingerprints, Recorder
-from proxy.wire.identity import HEADERS, OMITTING, URLS, VENDOR_SESSION, is_clear, is_private, row_of
+from proxy.wire.identity import HEADERS, OMITTING, URLS, VENDOR_SESSION, Row, is_clear, is_private, row_of
 
 RECORDER = Recorder(Fingerprints(b"k" * 32))
 NAMES = [row.name.replace("*", "any") for row in HEADERS]
@@ -95,12 +95,19 @@ def test_the_session_header_of_any_vendor(name: str, found: bool) -> None:
 
 
 @pytest.mark.parametrize("prefix", ["helicone-property-", "x-", "x-a-", ""])
-def test_a_name_of_any_length_is_looked_up_at_once_and_a_long_one_is_nobodys(prefix: str) -> None:
+def test_a_name_of_any_length_is_looked_up_at_once_and_a_long_one_says_nothing(prefix: str) -> None:
     """Neither time nor memory follow from what a stranger writes: the vendors' pattern never sees it."""
     name = prefix + "a-" * 30_000
     assert row_of(name) is None
     assert not is_clear(name.encode())
-    assert not is_private(name.encode())
+
+
+@pytest.mark.parametrize("row", [row for row in HEADERS if row.name.endswith("*")], ids=lambda row: row.name)
+@pytest.mark.parametrize("length", [256, 257, 60_000])
+def test_a_gateways_header_is_private_however_long_its_name(row: Row, length: int) -> None:
+    name = row.name[:-1].ljust(length, "a").encode()
+    assert is_private(name) is row.private
+    assert recorded(name, b"sk-canary-1234567").hidden or (row.clear and length == 256)
 
 
 @given(st.binary(max_size=300))
