@@ -48,7 +48,8 @@ reprice = _command(
     "reprice",
     """Price stored calls again: by today's price table and [[prices]], at the price in force when they were made.
 
-    The upstream's own figures stand. Tokens are not counted again: see rederive.
+    The upstream's own figures stand. Tokens are not counted again: see rederive. The cost of a call whose
+    bytes are gone stands too; if it had none, it can get one from [[prices]].
     """,
 )
 rederive = _command(
@@ -67,9 +68,15 @@ async def _again(config: Config, kind: str, where: Filter | None, dry_run: bool,
         shown = _Progress(kind, (await reader.stats()).calls if where is None else None)
         request = {"where": msgspec.to_builtins(where)}
         job = JobRow(id=id_text(CallIds().next(wall_us())), kind=kind, asked_at_us=wall_us(), request=request)
-        async for step in _done(config, reader, job, dry_run):
-            job = step
-            shown.update(job.receipt)
+        try:
+            async for step in _done(config, reader, job, dry_run):
+                job = step
+                shown.update(job.receipt)
+        except asyncio.CancelledError:
+            shown.clear()
+            if not dry_run:
+                print(f"{kind}: what was begun goes on where llmtap serve runs, or when it runs next", file=sys.stderr)
+            raise
         shown.clear()
     if job.state == JobState.FAILED:
         raise LlmtapError(f"{kind} stopped: {job.receipt.get('error')}")
@@ -197,6 +204,10 @@ def _receipt(kind: str, receipt: dict[str, Any], dry_run: bool) -> str:
     ]
     if receipt["without_bodies"]:
         lines.append(f"bodies     gone for {receipt['without_bodies']:,} calls: their rows were all there was")
+    if receipt["kept"]:
+        lines.append(f"kept       the cost of {receipt['kept']:,} calls, which cannot be told again")
+    if receipt["failed"]:
+        lines.append(f"failed     for {receipt['failed']:,} calls, which stay as they were: see llmtap's log")
     fields = sorted(receipt["fields"].items(), key=lambda item: -item[1])
     lines += [f"  {name:<20} in {count:,} calls" for name, count in fields[:_FIELDS_SHOWN]]
     if len(fields) > _FIELDS_SHOWN:

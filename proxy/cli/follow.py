@@ -1,5 +1,9 @@
 """What is new in the store since one last looked, by ``rev``: it grows with every insert and update,
-also of calls that began long ago, which neither ids nor times do."""
+also of calls that began long ago, which neither ids nor times do.
+
+Calls that were told already are not told again: not when their costs are worked out anew, nor when
+a later call brings the result of a tool that they asked for.
+"""
 
 from __future__ import annotations
 
@@ -28,11 +32,11 @@ class Follower:
         return calls
 
     async def changes(self) -> list[Call]:
-        """Calls that came or changed since, oldest change first; at most some hundred at a time."""
+        """Calls that came or ended since, oldest change first; at most some hundred at a time."""
         newest = await self._reader.latest_rev()
         if newest <= self._rev:
             return []
-        calls = await self._reader.find(self._where, after_rev=self._rev, limit=_BATCH, every=self._every)
+        calls = await self._reader.find(self._where, after_rev=self._rev, limit=_BATCH, every=self._every, news=True)
         fresh = [call for call in calls if self._seen.get(call.id, 0) < call.rev]
         if len(calls) == _BATCH:
             self._rev = calls[-1].rev

@@ -1,26 +1,27 @@
 """Work on calls that are stored already, done by whoever writes to the store.
 
 A job goes through the calls that a filter chooses, newest first, a bounded slice at a time, so
-that new calls are stored meanwhile. How far it came is stored after each slice: a job that was
+that new calls are stored meanwhile. How far it came is stored with each slice: a job that was
 interrupted goes on there.
 """
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
 from ..clock import id_text, wall_us
 from ..config import Config
-from ..errors import LlmtapError
+from ..errors import LlmtapError, StoreError
 from ..pricing.overrides import overrides
 from ..query.tree import Filter
-from ..records import Exchange, Job, Status, evolve
-from ..store.base import JobRow, JobState, Reader, Store, StoredCall
-from .anew import Anew, Receipt, rederived, repriced
+from ..records import Call, Exchange, Job, Status, evolve
+from ..store.base import POISON, JobRow, JobState, Reader, Store, StoredCall
+from .anew import Anew, Receipt, other_tools, rederived, repriced
 from .pipeline import Pipeline
 
 log = logging.getLogger(__name__)
@@ -43,20 +44,39 @@ class Again:
         self._where = where
 
     async def slice(self, reader: Reader) -> list[StoredCall] | None:
-        """The rows among the next calls that have changed; None when there are no further calls."""
-        found = await reader.find(self._where, before=self.receipt.before, limit=SLICE_CALLS, every=True)
-        changed, size = [], 0
+        """What is to be written of the next calls, oldest first; None when there are no further calls.
+
+        A slice that fails half way can be asked for again: nothing of it is in the receipt.
+        """
+        receipt = copy.deepcopy(self.receipt)
+        found = await reader.find(self._where, before=receipt.before, limit=SLICE_CALLS, every=True)
+        wanted, size = [], 0
         for call in found:
+            receipt.before = call.id
             exchange = await reader.exchange(call.id) if call.status != Status.RUNNING else None
             size += _size(exchange)
-            anew = self._anew(self._pipeline, self._own, call, exchange)
-            if call.status == Status.RUNNING:
-                self.receipt.before = call.id
-            elif self.receipt.count(call, anew.call, with_bodies=exchange is not None):
-                changed.append(anew)
+            if call.status != Status.RUNNING:
+                wanted += await self._looked_at(reader, receipt, call, exchange)
             if size > _SLICE_BYTES:
                 break
-        return changed if found else None
+        self.receipt = receipt
+        return wanted[::-1] if found else None
+
+    async def _looked_at(
+        self, reader: Reader, receipt: Receipt, call: Call, exchange: Exchange | None
+    ) -> list[StoredCall]:
+        """The call as it is to be written: none when there is nothing new, and no result that may find its tool."""
+        try:
+            anew = self._anew(self._pipeline, self._own, call, exchange)
+        except POISON:
+            log.exception("call %s cannot be looked at again; it stays as it is", call.id)
+            receipt.looked, receipt.failed = receipt.looked + 1, receipt.failed + 1
+            return []
+        tools = anew.stored.tools
+        with_tools = tools is not None and other_tools(await reader.tools(call.id), tools)
+        receipt.kept += anew.kept
+        changed = receipt.count(call, anew.stored.call, with_bodies=exchange is not None, with_tools=with_tools)
+        return [anew.stored] if changed or anew.stored.results else []
 
 
 def _size(exchange: Exchange | None) -> int:
@@ -72,6 +92,7 @@ class Jobs:
         self._pipeline = pipeline
         self._waiting: deque[JobRow] = deque()
         self._running: Again | None = None
+        self._unwritten: tuple[list[StoredCall], JobRow] | None = None  #: a slice, while the store takes nothing
 
     async def resume(self) -> None:
         """Find those that were left undone."""
@@ -89,18 +110,22 @@ class Jobs:
             self._waiting.append(job)
 
     async def step(self) -> JobRow | None:
-        """Do one slice of the oldest job; the job as it then is, None when there is none."""
+        """Do one slice of the oldest job; the job as it then is, None when there is none.
+
+        Raises ``StoreError`` when the store cannot be used: the next step does the same slice.
+        """
         if not self._waiting:
             return None
         job = self._waiting[0]
         try:
             job = await self._go_on(job)
+        except StoreError:
+            raise
         except LlmtapError as error:
-            job = self._with(job, JobState.FAILED, Receipt(error=str(error)))
+            job = await self._failed(job, str(error))
         except Exception as error:
             log.exception("job %s failed", job.id)
-            job = self._with(job, JobState.FAILED, Receipt(error=f"{type(error).__name__}: see llmtap's log"))
-        await self._store.put_job(job)
+            job = await self._failed(job, f"{type(error).__name__}: see llmtap's log")
         self._waiting[0] = job
         if job.state in (JobState.DONE, JobState.FAILED):
             self._waiting.popleft()
@@ -109,10 +134,38 @@ class Jobs:
 
     async def _go_on(self, job: JobRow) -> JobRow:
         again = self._running = self._running or self._begun(job)
-        changed = await again.slice(self._store)
-        if changed:
-            await self._store.rewrite(changed)
-        return self._with(job, JobState.DONE if changed is None else JobState.RUNNING, again.receipt)
+        if self._unwritten is None:
+            wanted = await again.slice(self._store)
+            state = JobState.DONE if wanted is None else JobState.RUNNING
+            self._unwritten = wanted or [], self._with(job, state, again.receipt)
+        calls, job = self._unwritten
+        try:
+            await self._store.rewrite(calls, job)
+        except POISON:
+            log.exception("a slice of job %s cannot be stored as it is; its calls are stored one by one", job.id)
+            again.receipt.failed += await self._write_singly(calls)
+            job = self._with(job, JobState(job.state), again.receipt)
+            await self._store.rewrite([], job)
+        self._unwritten = None
+        return job
+
+    async def _write_singly(self, calls: Sequence[StoredCall]) -> int:
+        """How many of them the store does not take; these stay as they were."""
+        failed = 0
+        for stored in calls:
+            try:
+                await self._store.rewrite([stored])
+            except POISON:
+                log.error("call %s cannot be stored anew", stored.call.id)
+                failed += 1
+        return failed
+
+    async def _failed(self, job: JobRow, error: str) -> JobRow:
+        """What was done until then stays in the receipt."""
+        job = evolve(job, state=JobState.FAILED, updated_at_us=wall_us(), receipt={**job.receipt, "error": error})
+        await self._store.put_job(job)
+        self._unwritten = None
+        return job
 
     def _begun(self, job: JobRow) -> Again:
         if job.kind not in KINDS:

@@ -12,9 +12,9 @@ import fcntl
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 from .. import child
 from ..child import Assignment, Vitals
@@ -22,13 +22,15 @@ from ..clock import monotonic_us, wall_us
 from ..config import Config
 from ..errors import Busy, StoreError
 from ..records import Begin, evolve
-from ..store.base import Batch, Store, StoredCall
+from ..store.base import POISON, Batch, Store, StoredCall
 from ..store.sqlite.store import SqliteStore
 from .assembly import OpenCall
 from .jobs import Jobs
 from .journals import Due, Journals
 from .pipeline import Pipeline, Quarantine
 from .programs import Program, Programs
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -37,12 +39,12 @@ _IDLE_S = 0.05
 _QUIET_S = 0.1  #: between looks when nothing has come for a while
 _QUIET_AFTER = 40
 _GRACE_S = 5.0  #: beyond the relays' own deadline
-_POISON = (TypeError, ValueError, OverflowError)  #: what a store says of values that it cannot hold
 _RETRY_S = (0.1, 0.5, 2.0, 5.0)
 _HOUSEKEEPING_US = 60_000_000
 _POSITIONS_US = 2_000_000
 _FRESH_US = 2_000_000  #: after it, a port may be another program's
 _JOBS_US = 1_000_000  #: under load, jobs get a slice this often
+_JOBS_PAUSE_US = 5_000_000  #: after the store could not be used
 _BATCH_BYTES = 64 << 20  #: of frames, in one commit
 
 
@@ -95,7 +97,7 @@ class Worker:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until ``stop`` is set, the relays of this ``serve`` are gone, and nothing is left to read."""
-        await self._jobs.resume()
+        await self._patiently(self._jobs.resume)
         idle_rounds = 0
         patience_s = self._config.limits.drain_timeout_s + _GRACE_S
         give_up: float | None = None
@@ -117,7 +119,8 @@ class Worker:
         """Read, understand, commit and free once; whether there was anything to do."""
         moved = self._journals.look()
         await self._look_up(self._journals.begun())
-        await self._jobs.take(self._journals.jobs())
+        asked = self._journals.jobs()
+        await self._patiently(lambda: self._jobs.take(asked))
         ended = self._take_batch()
         calls = [*ended, *(self._running(*open_call) for open_call in self._journals.running())]
         cut = self._journals.cut()
@@ -144,10 +147,15 @@ class Worker:
     async def _work(self, *, busy: bool) -> bool:
         """A slice of a job, when nothing else is to do, or every second; whether there was one."""
         now_us = monotonic_us()
-        if self._stopping or (busy and now_us - self._jobs_us < _JOBS_US):
+        if self._stopping or now_us < self._jobs_us or (busy and now_us - self._jobs_us < _JOBS_US):
             return False
         self._jobs_us = now_us
-        return await self._jobs.step() is not None
+        try:
+            return await self._jobs.step() is not None
+        except StoreError as error:
+            log.error("a job cannot go on (%s); trying again in %g s", error, _JOBS_PAUSE_US / 1e6)
+            self._jobs_us = now_us + _JOBS_PAUSE_US
+            return False
 
     def _take_batch(self) -> list[StoredCall]:
         """Understand what has ended, bounded in calls, in bytes, and in time, so that the heartbeat goes on."""
@@ -193,17 +201,20 @@ class Worker:
     async def _commit(self, batch: Batch) -> None:
         try:
             await self._write(batch)
-        except _POISON:
+        except POISON:
             log.exception("a batch cannot be stored as it is; its calls are stored one by one")
             await self._commit_singly(batch)
         self._vitals["last_commit_us"] = monotonic_us()
 
     async def _write(self, batch: Batch) -> None:
-        """Write, however long the store must be waited for."""
+        await self._patiently(lambda: self._store.write(batch))
+
+    async def _patiently(self, act: Callable[[], Awaitable[T]]) -> T:
+        """Do what can be done again, however long the store must be waited for."""
         attempt = 0
         while True:
             try:
-                await self._store.write(batch)
+                return await act()
             except StoreError as error:
                 pause_s = _RETRY_S[min(attempt, len(_RETRY_S) - 1)]
                 log.error(
@@ -211,14 +222,12 @@ class Worker:
                 )
                 attempt += 1
                 await asyncio.sleep(pause_s)
-            else:
-                return
 
     async def _commit_singly(self, batch: Batch) -> None:
         """One call of the batch is poison: the others keep their findings, that one a bare row."""
         for stored in batch.calls:
             for version in self._ever_simpler(stored):
-                with contextlib.suppress(*_POISON):
+                with contextlib.suppress(*POISON):
                     await self._write(Batch(calls=[version]))
                     break
         await self._write(evolve(batch, calls=()))

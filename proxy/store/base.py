@@ -19,6 +19,11 @@ from ..records import Call, Exchange, ToolResult, ToolSpan
 
 JSON = dict[str, Any]
 
+MOST_TOOLS = 1000  #: of one answer; further ones are not stored
+
+#: What a store raises for values that it cannot hold: trying again is of no use.
+POISON = (TypeError, ValueError, OverflowError)
+
 
 class Position(Struct, frozen=True, kw_only=True):
     """How far one journal has been stored."""
@@ -46,7 +51,7 @@ class StoredCall(Struct, frozen=True, kw_only=True):
     exchange: Exchange | None = None
     journal: str | None = None
     seq: int | None = None  #: of the frame that ended it: with ``journal``, the key that makes writing idempotent
-    tools: Sequence[ToolSpan] = ()  #: that its answer asks for
+    tools: Sequence[ToolSpan] | None = None  #: that its answer asks for; None: as they are stored
     results: Sequence[ToolResult] = ()  #: that its request brings, for answers of earlier calls
     retrieved: bool = False  #: its answer is that of an earlier call with the same response_id
 
@@ -155,11 +160,13 @@ class Reader(Protocol):
         before: str | None = None,
         limit: int = 50,
         every: bool = False,
+        news: bool = False,
     ) -> list[Call]:
         """Calls that match: newest first; with ``after_rev``, those changed since, oldest change first.
 
-        ``before``: only calls older than this id (keyset paging). Excluded calls are left out, unless
-        ``every`` is set or the filter speaks of ``excluded`` itself.
+        ``before``: only calls older than this id (keyset paging). ``news``: of the changed ones, those
+        that came or ended since, not those whose rows were derived anew or linked to others. Excluded
+        calls are left out, unless ``every`` is set or the filter speaks of ``excluded`` itself.
         """
         ...
 
@@ -237,11 +244,12 @@ class Store(Reader, Protocol):
         """
         ...
 
-    async def rewrite(self, calls: Sequence[StoredCall]) -> None:
-        """Replace rows of calls that have ended, as one transaction: what was derived anew. Bodies stay.
+    async def rewrite(self, calls: Sequence[StoredCall], job: JobRow | None = None) -> None:
+        """Replace rows of calls that have ended by what was derived anew, and store how far ``job`` is.
 
-        Tools keep the results that were found for them. Calls that are not stored, or still run, are
-        passed over.
+        One transaction. Bodies stay. Tools keep the results that were found for them, and results that
+        have found no tool yet look again. Rows that are as they were keep their ``rev``. Calls that are
+        not stored, or still run, are passed over. Raises one of ``POISON`` for what cannot be stored.
         """
         ...
 

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from proxy.ingest.worker import WriterLock
 from tests.cli.recorded import exchanged, llmtap, new_call, record
 from tests.fakes.upstream import FakeUpstream
 from tests.harness.server import LlmtapServer
+from tests.harness.watched import ROOT, clean_environment
 
 PRICES = '[[prices]]\nmodel = "gpt-5-mini*"\ninput = 1000.0\noutput = 2000.0\n'
 EXACT_NANO_USD = 1234 * 1_000_000 + 87 * 2_000_000
@@ -17,7 +23,7 @@ EXACT_NANO_USD = 1234 * 1_000_000 + 87 * 2_000_000
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """Three calls; of the last the bytes are gone."""
+    """Three calls."""
     path = tmp_path / "data"
     calls = [new_call(cached_tokens=None) for _ in range(3)]
     record(path, exchanged(calls[0]), exchanged(calls[1]))
@@ -65,6 +71,33 @@ def test_the_receipt_for_people(data: Path, dear: Path) -> None:
     assert "3 calls looked at, 3 changed" in shown
     assert "cost_nano_usd" in shown
     assert f"→ ${3 * EXACT_NANO_USD / 1e9:g}" in shown
+
+
+def test_what_cannot_be_priced_again_is_said(data: Path, dear: Path) -> None:
+    before = costs(data)
+    for path in data.rglob("*.db*"):
+        if not path.name.startswith("main."):
+            path.unlink()
+    shown = llmtap(data, "reprice", "--config", str(dear)).stdout.decode()
+    assert "3 calls looked at, 0 changed" in shown
+    assert "the cost of 3 calls" in shown
+    assert costs(data) == before
+
+
+def test_an_interrupted_command_says_what_becomes_of_its_job(data: Path) -> None:
+    command = [sys.executable, "-m", "proxy", "reprice", "--data-dir", str(data)]
+    with (
+        WriterLock(data),
+        subprocess.Popen(command, cwd=ROOT, env=clean_environment(), stderr=subprocess.PIPE) as running,
+    ):
+        deadline = time.monotonic() + 20
+        while not list((data / "journal").glob("command-*")):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        running.send_signal(signal.SIGINT)
+        assert running.stderr is not None
+        assert b"goes on where llmtap serve runs" in running.stderr.read()
+        assert running.wait(20) == 130
 
 
 def test_rederive_reads_the_bytes_again(data: Path) -> None:

@@ -118,6 +118,25 @@ def test_a_followed_pipe_shows_a_running_call_when_it_has_ended(data: Path) -> N
         tail.terminate()
 
 
+def test_calls_whose_costs_are_worked_out_anew_are_not_told_again(data: Path, tmp_path: Path) -> None:
+    record(data, *(exchanged(new_call(cached_tokens=None)) for _ in range(3)))
+    prices = tmp_path / "dear.toml"
+    prices.write_text('[[prices]]\nmodel = "*"\ninput = 1000.0\noutput = 2000.0\n')
+    command = [sys.executable, "-m", "proxy", "tail", "--json", "-n", "1", "--data-dir", str(data)]
+    with subprocess.Popen(command, cwd=ROOT, env=clean_environment(), stdout=subprocess.PIPE) as tail:
+        assert tail.stdout is not None
+        tail.stdout.readline()
+        for _ in range(2):
+            call = new_call(cached_tokens=None)
+            record(data, exchanged(call))
+            assert json.loads(tail.stdout.readline())["id"] == call.id
+            assert b" 0 changed" not in llmtap(data, "reprice", "--config", str(prices)).stdout
+        last = new_call()
+        record(data, exchanged(last))
+        assert json.loads(tail.stdout.readline())["id"] == last.id
+        tail.terminate()
+
+
 @pytest.mark.parametrize("arguments", [(), ("--json",)])
 def test_without_following_a_pipe_shows_running_calls_as_they_stand(data: Path, arguments: tuple[str, ...]) -> None:
     record(data, StoredCall(call=new_call(status="running", latency_us=None)))

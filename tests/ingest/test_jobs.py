@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,29 +13,50 @@ import pytest
 
 from proxy.clock import id_text, wall_us
 from proxy.config import Config, Price
+from proxy.errors import StoreError
 from proxy.ingest.jobs import SLICE_CALLS, Jobs
 from proxy.ingest.pipeline import Pipeline, Quarantine
+from proxy.ingest.stages import STAGES, Item, Stage
 from proxy.journal.frame import Kind
 from proxy.query.parse import parse_filter
-from proxy.records import Job, evolve
-from proxy.store.base import JobRow, JobState, StoredCall
+from proxy.records import Exchange, Job, ToolSpan, evolve
+from proxy.store.base import Batch, JobRow, JobState, StoredCall
 from proxy.store.sqlite.store import SqliteStore
+from tests.cli.recorded import exchanged, new_call
 from tests.store.samples import an_id, collected
 
 from .journaling import Relay
 from .test_worker import rows, until_idle, working
 
+SPAN = ToolSpan(place=0, id="call_1", name="add", arguments_bytes=7, digest=5)
+#: While it is there, no row of a call can be changed: the store says so.
+STUCK = "CREATE TRIGGER stuck BEFORE UPDATE ON call BEGIN SELECT RAISE(ABORT, 'stuck'); END"
 DEAR = Config(prices=(Price(model="gpt-5*", input=1_000.0, output=2_000.0),))
 
 
 @asynccontextmanager
-async def jobs_over(data_dir: Path, config: Config) -> AsyncIterator[tuple[Jobs, SqliteStore]]:
+async def jobs_over(data_dir: Path, config: Config, *stages: Stage) -> AsyncIterator[tuple[Jobs, SqliteStore]]:
     """The jobs of a store, stepped by the test."""
     store = await SqliteStore.open(data_dir)
+    pipeline = Pipeline(config, Quarantine(data_dir / "quarantine", 1), (*STAGES, *stages))
     try:
-        yield Jobs(config, store, Pipeline(config, Quarantine(data_dir / "quarantine", 1))), store
+        yield Jobs(config, store, pipeline), store
     finally:
         await store.close()
+
+
+def execute(data_dir: Path, statement: str) -> None:
+    """Somebody else's hand in the database."""
+    (path,) = data_dir.rglob("main.db")
+    with sqlite3.connect(path) as connection:
+        connection.execute(statement)
+    connection.close()
+
+
+def lose_bodies(data_dir: Path) -> None:
+    for path in data_dir.rglob("*.db*"):
+        if not path.name.startswith("main."):
+            path.unlink()
 
 
 async def recorded(data_dir: Path, calls: int = 1) -> None:
@@ -119,7 +141,141 @@ async def test_tokens_that_came_by_another_call_are_kept(tmp_path: Path) -> None
         await store.rewrite([StoredCall(call=evolve(counted, cost_source="upstream", cost_nano_usd=5))])
         done = await finished(jobs, asked_for("reprice"))
         assert (await store.call(row.id)).cost_nano_usd == 5
-        assert done.receipt["changed"] == 0
+        assert (done.receipt["changed"], done.receipt["kept"]) == (0, 0)
+    async with jobs_over(tmp_path, DEAR) as (jobs, store):
+        await store.rewrite([StoredCall(call=evolve(counted, cost_source="a table", cost_nano_usd=5))])
+        done = await finished(jobs, asked_for("reprice"))
+        assert (await store.call(row.id)).cost_nano_usd == 5
+        assert (done.receipt["changed"], done.receipt["kept"]) == (0, 1)
+
+
+async def test_without_bytes_a_cost_stands_and_only_ones_own_price_gives_one(tmp_path: Path) -> None:
+    await recorded(tmp_path, 3)
+    lose_bodies(tmp_path)
+    async with jobs_over(tmp_path, Config()) as (jobs, store):
+        first, second, third = await rows(store)
+        free = {"cost_nano_usd": None, "cost_source": None}
+        unpriced = [evolve(second, **free), evolve(third, cache_write_tokens=3, **free)]
+        await store.rewrite([StoredCall(call=row) for row in unpriced])
+        done = await finished(jobs, asked_for("reprice"))
+        assert (done.receipt["changed"], done.receipt["kept"], done.receipt["without_bodies"]) == (0, 3, 3)
+    async with jobs_over(tmp_path, DEAR) as (jobs, store):
+        done = await finished(jobs, asked_for("reprice"))
+        assert (done.receipt["changed"], done.receipt["kept"]) == (1, 2)
+        costs = [row.cost_nano_usd for row in await rows(store)]
+        assert costs == [first.cost_nano_usd, 10 * 1_000_000 + 5 * 2_000_000, None]
+
+
+async def test_tools_are_left_alone_by_reprice_and_mended_by_rederive(tmp_path: Path) -> None:
+    await recorded(tmp_path)
+    async with jobs_over(tmp_path, DEAR) as (jobs, store):
+        (row,) = await rows(store)
+        await store.rewrite([StoredCall(call=row, tools=[SPAN])])
+        done = await finished(jobs, asked_for("reprice"))
+        assert done.receipt["changed"] == 1
+        assert await store.tools(row.id) == [SPAN]
+        done = await finished(jobs, asked_for("rederive"))
+        assert done.receipt["fields"] == {"tools": 1}
+        assert await store.tools(row.id) == []
+
+
+ASKED = b'{"model":"gpt-5-mini","input":"add","background":true}'
+QUEUED = b'{"id":"resp_1","object":"response","model":"gpt-5-mini","status":"queued","output":[],"usage":null}'
+WHOLE = (
+    b'{"id":"resp_1","object":"response","model":"gpt-5-mini","status":"completed","output":[{"type":"function_call",'
+    b'"id":"fc_1","call_id":"call_1","name":"add","arguments":"{}","status":"completed"}],'
+    b'"usage":{"input_tokens":10,"output_tokens":5,"total_tokens":15}}'
+)
+
+
+def responses(method: str, target: str, request: bytes, response: bytes) -> Exchange:
+    exchange = exchanged(new_call(), request, response).exchange
+    assert exchange is not None
+    to = {"method": method, "target": target, "endpoint": target, "base": "https://api.openai.com"}
+    return evolve(exchange, begin=evolve(exchange.begin, **to))
+
+
+async def test_an_answer_that_was_fetched_later_stays_with_the_call_that_asked(tmp_path: Path) -> None:
+    pipeline = Pipeline(Config(), Quarantine(tmp_path / "quarantine", 1))
+    async with jobs_over(tmp_path, Config()) as (jobs, store):
+        for exchange in (
+            responses("POST", "/v1/responses", ASKED, QUEUED),
+            responses("GET", "/v1/responses/resp_1", b"", WHOLE),
+        ):
+            found = pipeline.run(exchange)
+            call = StoredCall(call=found.call, exchange=exchange, tools=found.tools, retrieved=found.parsed.retrieved)
+            await store.write(Batch(calls=[call]))
+        before = await rows(store)
+        assert before[0].cost_nano_usd
+        assert [(row.input_tokens, len(await store.tools(row.id))) for row in before] == [(10, 1), (None, 0)]
+        for kind in ("reprice", "rederive"):
+            done = await finished(jobs, asked_for(kind))
+            assert (done.receipt["looked"], done.receipt["fields"]) == (2, {})
+            assert [len(await store.tools(row.id)) for row in before] == [1, 0]
+        assert await rows(store) == before
+
+
+async def test_a_store_that_takes_nothing_is_tried_again_and_no_slice_is_counted_twice(tmp_path: Path) -> None:
+    await recorded(tmp_path, 3)
+    async with jobs_over(tmp_path, DEAR) as (jobs, store):
+        execute(tmp_path, STUCK)
+        job = asked_for("reprice")
+        await jobs.put(job)
+        for _ in range(2):
+            with pytest.raises(StoreError, match="stuck"):
+                await jobs.step()
+        assert await store.job(job.id) == job
+        execute(tmp_path, "DROP TRIGGER stuck")
+        while (step := await jobs.step()) is not None:
+            job = step
+        assert (job.state, job.receipt["looked"], job.receipt["changed"]) == (JobState.DONE, 3, 3)
+        assert all("prices[1]" in str(row.cost_source) for row in await rows(store))
+
+
+async def test_ingest_lives_on_when_a_job_cannot(tmp_path: Path) -> None:
+    await recorded(tmp_path)
+    execute(tmp_path, STUCK)
+    async with working(tmp_path, DEAR) as (worker, store, _):
+        await store.put_job(asked_for("reprice"))
+        await worker._jobs.resume()
+        await until_idle(worker)
+        relay = Relay(tmp_path, "relay-0-new")
+        relay.call("while it waits", "stored")
+        await until_idle(worker)
+        assert "while it waits" in {row.preview_input for row in await rows(store)}
+        assert len(await store.unfinished_jobs()) == 1
+        await relay.close()
+
+
+def unstorable(item: Item) -> Item:
+    """A stage that finds something of one call that no database holds."""
+    return item.with_call(chunks="many") if item.call.preview_input == "question 1" else item.with_call(chunks=77)
+
+
+async def test_a_call_that_cannot_be_stored_anew_fails_alone(tmp_path: Path) -> None:
+    await recorded(tmp_path, 3)
+    async with jobs_over(tmp_path, Config(), unstorable) as (jobs, store):
+        before = await rows(store)
+        done = await finished(jobs, asked_for("rederive"))
+        assert (done.state, done.receipt["looked"], done.receipt["failed"]) == (JobState.DONE, 3, 1)
+        assert [row.chunks for row in await rows(store)] == [77, before[1].chunks, 77]
+        assert await store.job(done.id) == done
+
+
+async def test_a_job_that_fails_half_way_says_what_it_has_done(tmp_path: Path) -> None:
+    await recorded(tmp_path, SLICE_CALLS + 1)
+    job = asked_for("reprice")
+    async with jobs_over(tmp_path, DEAR) as (jobs, store):
+        await jobs.put(job)
+        await jobs.step()
+    never = Config(prices=(Price(model="*", input=1.0, output=1.0, since="never"),))
+    async with jobs_over(tmp_path, never) as (jobs, store):
+        await jobs.resume()
+        await jobs.step()
+        failed = await store.job(job.id)
+        assert failed is not None
+        assert (failed.state, failed.receipt["looked"]) == (JobState.FAILED, SLICE_CALLS)
+        assert "ValueError" in failed.receipt["error"]
 
 
 async def test_an_interrupted_job_goes_on_where_it_was(tmp_path: Path) -> None:

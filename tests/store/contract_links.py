@@ -9,7 +9,7 @@ import pytest
 
 from proxy.query.parse import parse_filter
 from proxy.records import ToolResult, ToolSpan, evolve
-from proxy.store.base import JobRow, JobState, Store, StoredCall
+from proxy.store.base import POISON, JobRow, JobState, Store, StoredCall
 from tests.store.samples import NOON_US, an_id, collected, ended, write
 
 OpenStore = Callable[[], Awaitable[Store]]
@@ -77,10 +77,35 @@ class LinksContract:
     async def test_what_the_provider_ran_waits_for_nothing(self, open_store: OpenStore) -> None:
         store = await open_store()
         first = asking(2)
+        assert first.tools is not None
         server = evolve(first, tools=[evolve(first.tools[0], server=True)])
         await write(store, server, bringing(2))
         (tool,) = await store.tools(first.call.id)
         assert (tool.server, tool.result_call) == (True, None)
+
+    async def test_a_result_that_comes_days_later_is_of_another_question(self, open_store: OpenStore) -> None:
+        store = await open_store()
+        first = asking(2)
+        await write(store, first, bringing(2, at_us=NOON_US + 25 * 3_600_000_000))
+        assert (await store.tools(first.call.id))[0].result_call is None
+
+    async def test_equal_tools_of_one_answer_end_in_their_order(self, open_store: OpenStore) -> None:
+        store = await open_store()
+        first, second = asking(2, 2), bringing(2, 2)
+        assert isinstance(second.results, list)
+        sizes = [evolve(result, bytes=size) for size, result in enumerate(second.results)]
+        await write(store, first, evolve(second, results=sizes))
+        assert [tool.result_bytes for tool in await store.tools(first.call.id)] == [0, 1]
+
+    async def test_a_tool_that_ends_is_a_change_of_its_call_but_no_news(self, open_store: OpenStore) -> None:
+        store = await open_store()
+        first, second = asking(2), bringing(2)
+        await write(store, first)
+        rev = await store.latest_rev()
+        await write(store, second)
+        changed = {call.id for call in await store.find(after_rev=rev)}
+        assert changed == {first.call.id, second.call.id}
+        assert [call.id for call in await store.find(after_rev=rev, news=True)] == [second.call.id]
 
     async def test_calls_without_tools_have_none(self, open_store: OpenStore) -> None:
         store = await open_store()
@@ -101,10 +126,31 @@ class LinksContract:
         found = [(await store.call(each.call.id)).retry_of for each in (first, second, third)]
         assert found == [None, first.call.id, second.call.id]
 
+    async def test_equal_calls_at_once_are_each_retried_once(self, open_store: OpenStore) -> None:
+        store = await open_store()
+        same = {"key": "fp:1", "request_digest": -5}
+        fine = ended(started_at_us=NOON_US + 5, **same)
+        failed = [ended(retry=0, status="error", started_at_us=NOON_US + at, **same) for at in (1, 2)]
+        again = [ended(retry=1, started_at_us=NOON_US + at, **same) for at in (10, 11)]
+        await write(store, *failed, fine, *again)
+        found = [(await store.call(each.call.id)).retry_of for each in again]
+        assert found == [failed[1].call.id, failed[0].call.id]
+
+    async def test_a_retry_of_what_failed_on_its_second_try(self, open_store: OpenStore) -> None:
+        store = await open_store()
+        same = {"key": "fp:1", "request_digest": 5, "status": "error"}
+        second = ended(retry=1, started_at_us=NOON_US + 10, **same)
+        other = ended(retry=0, started_at_us=NOON_US + 15, **same)
+        third = ended(retry=2, started_at_us=NOON_US + 20, **same)
+        await write(store, second, other, third)
+        assert (await store.call(third.call.id)).retry_of == second.call.id
+
     @pytest.mark.parametrize(
         "other",
         [
             {"key": "fp:2"},
+            {"upstream": "other"},
+            {"endpoint": "/v1/other"},
             {"request_digest": 6},
             {"started_at_us": NOON_US + 20},
             {"started_at_us": NOON_US - 4 * 10**9},
@@ -144,6 +190,44 @@ class LinksContract:
         found = [(await store.call(each.call.id)).output_tokens for each in (first, second)]
         assert found == [7, None]
 
+    async def test_an_answer_that_was_counted_at_once_counts_once_when_it_is_fetched(
+        self, open_store: OpenStore
+    ) -> None:
+        store = await open_store()
+        facts = {"response_id": "resp_1", "upstream": "openai", "output_tokens": 7, "cost_nano_usd": 9}
+        asked = ended(**facts)
+        fetched = [evolve(ended(**facts), retrieved=True) for _ in range(2)]
+        elsewhere = evolve(ended(**facts | {"upstream": "azure"}), retrieved=True)
+        await write(store, asked, *fetched, elsewhere)
+        found = [(await store.call(each.call.id)).cost_nano_usd for each in (asked, *fetched, elsewhere)]
+        assert found == [9, None, None, 9]
+
+    async def test_a_call_that_ends_after_its_answer_was_fetched_counts_in_its_place(
+        self, open_store: OpenStore
+    ) -> None:
+        store = await open_store()
+        counted = {"response_id": "resp_1", "output_tokens": 7}
+        fetched, again = (evolve(ended(**counted), retrieved=True) for _ in range(2))
+        asked, other = ended(**counted), ended(response_id="resp_2", output_tokens=3)
+        await write(store, fetched)
+        await write(store, other, asked)
+        await write(store, again)
+        found = [(await store.call(each.call.id)).output_tokens for each in (fetched, asked, other, again)]
+        assert found == [None, 7, 3, None]
+
+    async def test_tools_of_a_fetched_answer_are_of_the_call_that_asked(self, open_store: OpenStore) -> None:
+        store = await open_store()
+        asked = ended(response_id="resp_1", background=True, key="fp:1", latency_us=5)
+        fetched, again = (
+            evolve(asking(2, response_id="resp_1", at_us=NOON_US + at), retrieved=True) for at in (10, 20)
+        )
+        await write(store, asked, fetched, again, bringing(2))
+        found = [[tool.digest for tool in await store.tools(each.call.id)] for each in (asked, fetched, again)]
+        assert found == [[2], [], []]
+        assert (await store.tools(asked.call.id))[0].result_call is not None
+        await store.rewrite([StoredCall(call=(await store.call(fetched.call.id)), tools=fetched.tools)])
+        assert await store.tools(fetched.call.id) == []
+
     # --- what does not count ------------------------------------------------------------------------
 
     async def test_excluded_calls_are_out_of_lists_and_sums_and_can_be_asked_for(self, open_store: OpenStore) -> None:
@@ -167,7 +251,8 @@ class LinksContract:
         first, second = asking(2, 3, metadata={"a": "1"}), bringing(2, 3)
         await write(store, first, second)
         rev = await store.latest_rev()
-        kept, changed = first.tools[0], evolve(first.tools[1], digest=4)
+        assert first.tools is not None
+        kept, changed = evolve(first.tools[0], digest=4), evolve(first.tools[1], name="multiply", digest=5)
         row = evolve(first.call, cost_nano_usd=5, metadata={"b": "2"}, tags=("t",))
         await store.rewrite([StoredCall(call=row, tools=[kept, changed])])
         found = await store.call(first.call.id)
@@ -176,9 +261,49 @@ class LinksContract:
         assert await store.find(parse_filter("metadata.a = '1'")) == []
         assert await store.exchange(row.id) == first.exchange
         assert [tool.result_call for tool in await store.tools(row.id)] == [second.call.id, None]
+        await store.rewrite([StoredCall(call=evolve(row, cost_nano_usd=6))])
+        assert len(await store.tools(row.id)) == 2
         await store.rewrite([StoredCall(call=row, tools=[])])
         assert await store.tools(row.id) == []
         assert await collected(store.verify()) == []
+
+    async def test_a_result_finds_its_tool_once_that_is_known(self, open_store: OpenStore) -> None:
+        store = await open_store()
+        first, second, older = asking(2), bringing(2), asking(2, at_us=NOON_US - 10)
+        await write(store, older, evolve(first, tools=()), evolve(second, results=()))
+        rev = await store.latest_rev()
+        anew = [StoredCall(call=each.call, tools=each.tools, results=each.results) for each in (first, second)]
+        for _ in range(2):
+            await store.rewrite(anew)
+            ends = [(await store.tools(each.call.id))[0].result_call for each in (first, older)]
+            assert ends == [second.call.id, None]
+        assert {call.id for call in await store.find(after_rev=rev)} == {first.call.id}
+
+    async def test_a_row_that_is_as_it_was_keeps_its_rev(self, open_store: OpenStore) -> None:
+        store = await open_store()
+        first = asking(2)
+        await write(store, first)
+        rev = await store.latest_rev()
+        await store.rewrite([StoredCall(call=first.call, tools=first.tools)])
+        assert await store.latest_rev() == rev
+        await store.rewrite([StoredCall(call=first.call, tools=())])
+        assert [call.id for call in await store.find(after_rev=rev)] == [first.call.id]
+        assert await store.find(after_rev=rev, news=True) == []
+
+    async def test_rows_and_the_job_that_rewrote_them_are_stored_together_or_not_at_all(
+        self, open_store: OpenStore
+    ) -> None:
+        store = await open_store()
+        first, second = ended(), ended()
+        await write(store, first, second)
+        job = JobRow(id=an_id(), kind="reprice", asked_at_us=NOON_US, request={})
+        changed = StoredCall(call=evolve(first.call, model="other"))
+        poison: Any = "no number"
+        with pytest.raises(POISON):
+            await store.rewrite([changed, StoredCall(call=evolve(second.call, latency_us=poison))], job)
+        assert ((await store.call(first.call.id)).model, await store.job(job.id)) == (None, None)
+        await store.rewrite([changed], job)
+        assert ((await store.call(first.call.id)).model, await store.job(job.id)) == ("other", job)
 
     async def test_what_is_not_stored_or_runs_is_not_rewritten(self, open_store: OpenStore) -> None:
         store = await open_store()

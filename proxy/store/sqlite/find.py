@@ -51,11 +51,14 @@ def find(
     before: str | None,
     limit: int,
     every: bool = False,
+    news: bool = False,
 ) -> list[Call]:
     """See ``Reader.find``."""
     conditions = [compiled(where)] if every else counted(where)
     if after_rev is not None:
         conditions.append(Condition("rev > ?", (after_rev,)))
+    if after_rev is not None and news:
+        conditions.append(Condition("news_rev > ?", (after_rev,)))
     if before is not None:
         conditions.append(Condition("uuid < ?", (rows.uuid_bytes(before),)))
     return _listed(connection, texts, joined(" AND ", conditions), "uuid DESC" if after_rev is None else "rev", limit)

@@ -7,17 +7,19 @@ they ended: what came before is there to be found.
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from ...records import Call, Status, ToolResult, ToolSpan
-from ..base import StoredCall
+from ..base import MOST_TOOLS, StoredCall
 from . import rows
 from .queries import QUERIES
 
 _RETRIED_WITHIN_US = 3_600_000_000  # SDKs give up long before
+_WAITS_US = 86_400_000_000  # for a result: without ids, an old span is too easily taken for a new one
+_CANDIDATES = 100  # looked at for one link
 _TOOL_ID_CHARS = 200
-_MOST_TOOLS = 1000  # of one answer
 _TOOL = rows.KINDS["tool"]
 
 
@@ -33,20 +35,36 @@ class Links:
 
     def write(self, row_id: int, stored: StoredCall, now_us: int) -> None:
         """Everything that an ended call brings for others, or finds in them."""
-        if stored.call.status == Status.RUNNING:
+        call = stored.call
+        if call.status == Status.RUNNING:
             return
-        key = None if stored.call.key is None else self._text(rows.KINDS["key"], stored.call.key)
-        self.write_tools(row_id, stored.tools)
-        for result in stored.results[:_MOST_TOOLS]:
-            self._end_tool(row_id, key, stored.call, result)
-        if stored.call.retry and stored.call.request_digest is not None:
-            self._link_retry(row_id, key, stored.call)
-        if stored.retrieved and stored.call.response_id:
-            self._hand_over(row_id, stored.call, now_us)
+        self._write_tools(row_id, stored.tools or ())
+        self._end_tools(row_id, stored, now_us)
+        if call.retry and call.request_digest is not None:
+            self._link_retry(row_id)
+        if call.response_id is not None:
+            self._count_once(row_id, now_us, retrieved=stored.retrieved)
 
-    def write_tools(self, row_id: int, tools: Sequence[ToolSpan]) -> None:
+    def rewrite(self, row_id: int, stored: StoredCall, now_us: int) -> None:
+        """The tools and results of a call whose row has been derived anew."""
+        if stored.tools is not None and not self._main.execute(QUERIES["is_elsewhere"], (row_id,)).fetchone()[0]:
+            before = self._tools_of(row_id)
+            self._write_tools(row_id, stored.tools)
+            if self._tools_of(row_id) != before:
+                self._touch(row_id, now_us)
+        self._end_tools(row_id, stored, now_us)
+
+    def _touch(self, row_id: int, now_us: int) -> None:
+        self._main.execute(QUERIES["touch"], (self._next_rev(), now_us, row_id))
+
+    # --- tools ------------------------------------------------------------------------------------
+
+    def _tools_of(self, row_id: int) -> list[tuple[Any, ...]]:
+        return self._main.execute(QUERIES["tools_of"], (row_id,)).fetchall()
+
+    def _write_tools(self, row_id: int, tools: Sequence[ToolSpan]) -> None:
         """The tools that an answer asks for; what is known of their results stays."""
-        kept = tools[:_MOST_TOOLS]
+        kept = tools[:MOST_TOOLS]
         self._main.executemany(QUERIES["add_tool"], [self._tool(row_id, tool) for tool in kept])
         self._main.execute(QUERIES["drop_tools"], (row_id, len(kept)))
 
@@ -55,35 +73,71 @@ class Links:
         name = None if tool.name is None else self._text(_TOOL, tool.name)
         return (row_id, tool.place, tool_id, name, tool.arguments_bytes, tool.digest, int(tool.server))
 
-    def _end_tool(self, row_id: int, key: int | None, call: Call, result: ToolResult) -> None:
-        waiting = self._main.execute(
-            QUERIES["waiting_tool"], (result.digest, row_id, key, call.started_at_us)
-        ).fetchone()
-        if waiting is None:
+    def _end_tools(self, row_id: int, stored: StoredCall, now_us: int) -> None:
+        if not stored.results:
             return
-        asked, place, asked_until_us = waiting
-        # An SDK goes on at the marker that ends a stream, a moment before the stream's end.
-        duration_us = max(0, call.started_at_us - asked_until_us)
-        failed = None if result.failed is None else int(result.failed)
-        self._main.execute(QUERIES["end_tool"], (row_id, result.bytes, duration_us, failed, asked, place))
+        key = None if stored.call.key is None else self._text(rows.KINDS["key"], stored.call.key)
+        brought = Counter(digest for (digest,) in self._main.execute(QUERIES["results_of"], (row_id,)))
+        ended = set()
+        for result in reversed(stored.results[:MOST_TOOLS]):  # of equal tools, the last is found first
+            if brought[result.digest]:
+                brought[result.digest] -= 1
+            elif (asked := self._end_tool(row_id, key, stored.call, result)) is not None:
+                ended.add(asked)
+        for asked in sorted(ended):
+            self._touch(asked, now_us)
 
-    def _link_retry(self, row_id: int, key: int | None, call: Call) -> None:
-        asked = (call.request_digest, row_id, key, call.started_at_us, _RETRIED_WITHIN_US)
-        before = self._main.execute(QUERIES["tried_before"], asked).fetchone()
-        if before is not None:
-            self._main.execute(QUERIES["set_retry_of"], (rows.uuid_text(before[0]), row_id))
+    def _end_tool(self, row_id: int, key: int | None, call: Call, result: ToolResult) -> int | None:
+        """The newest call that can have asked for this: with the same key, before the request was made."""
+        for asked, place, asked_key, asked_us, latency_us in self._main.execute(
+            QUERIES["waiting_tool"], (result.digest, _CANDIDATES)
+        ):
+            waited_us = call.started_at_us - asked_us
+            if asked != row_id and asked_key == key and latency_us is not None and 0 < waited_us <= _WAITS_US:
+                # An SDK goes on at the marker that ends a stream, a moment before the stream's end.
+                duration_us = max(0, waited_us - latency_us)
+                failed = None if result.failed is None else int(result.failed)
+                ended = (row_id, result.bytes, duration_us, failed, asked, place)
+                self._main.execute(QUERIES["end_tool"], ended)
+                return int(asked)
+        return None
 
-    def _hand_over(self, row_id: int, call: Call, now_us: int) -> None:
-        """Tokens and cost of a response count once, however often it is fetched."""
-        found = self._main.execute(QUERIES["answered_later"], (call.response_id, row_id)).fetchone()
-        counted = call.input_tokens is not None or call.output_tokens is not None
-        if found is None:
-            self._main.execute(QUERIES["hold_response"], (row_id,))
-            return
-        first, known = found
-        if counted and not known:
-            self._main.execute(QUERIES["hand_over"], (self._next_rev(), now_us, row_id, first))
-        self._main.execute(QUERIES["keep_none"], (row_id,))
+    # --- retries ----------------------------------------------------------------------------------
+
+    def _link_retry(self, row_id: int) -> None:
+        """To the try that failed just before it; to the last that asked the same when none is known to have."""
+        for question in ("failed_before", "asked_before"):
+            for before, uuid, same in self._main.execute(QUERIES[question], (row_id, _RETRIED_WITHIN_US, _CANDIDATES)):
+                if same:
+                    self._main.execute(QUERIES["set_retry_of"], (rows.uuid_text(uuid), row_id))
+                    self._main.execute(QUERIES["set_retried"], (before,))
+                    return
+
+    # --- answers that are fetched later -----------------------------------------------------------
+
+    def _count_once(self, row_id: int, now_us: int, *, retrieved: bool) -> None:
+        """Tokens, cost and tools of a response count once, for the call that asked, however often it is fetched.
+
+        A retrieval of what is not stored stands for it, until the call that asked comes: it may end later.
+        """
+        question = QUERIES["first_answered" if retrieved else "retrieved_before"]
+        found = self._main.execute(question, (row_id,)).fetchone()
+        if found is not None and retrieved:
+            self._hand_over(found[0], row_id, now_us)
+        elif found is not None:
+            self._hand_over(row_id, found[0], now_us)
+        elif retrieved:
+            self._main.execute(QUERIES["stand_for"], (row_id,))
+
+    def _hand_over(self, first: int, fetched: int, now_us: int) -> None:
+        if self._is_counted(fetched) and not self._is_counted(first):
+            self._main.execute(QUERIES["hand_over"], (self._next_rev(), now_us, fetched, first))
+        self._main.execute(QUERIES["hand_tools_over"], (first, fetched))
+        self._main.execute(QUERIES["drop_tools"], (fetched, 0))
+        self._main.execute(QUERIES["keep_none"], (self._next_rev(), now_us, fetched))
+
+    def _is_counted(self, row_id: int) -> bool:
+        return bool(self._main.execute(QUERIES["is_counted"], (row_id,)).fetchone()[0])
 
 
 def tool_span(row: tuple[Any, ...]) -> ToolSpan:

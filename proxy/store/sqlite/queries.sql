@@ -57,7 +57,7 @@ SELECT call.id, dim.val FROM call LEFT JOIN dim ON dim.id = call.journal WHERE c
 
 -- name: interrupt
 -- 6 is the state interrupted.
-UPDATE call SET status = 6, rev = ?, updated_at_us = ? WHERE id = ?;
+UPDATE call SET status = 6, rev = ?1, news_rev = ?1, updated_at_us = ?2 WHERE id = ?3;
 
 -- name: nth_newest
 SELECT uuid FROM call ORDER BY uuid DESC LIMIT 1 OFFSET ?;
@@ -90,15 +90,19 @@ SELECT id, val FROM dim WHERE kind = 22 ORDER BY id;
 -- name: loose_postings
 SELECT count(*) FROM posting WHERE call NOT IN (SELECT id FROM call) OR dim NOT IN (SELECT id FROM dim);
 
+-- name: tools_of
+SELECT * FROM tool_call WHERE call = ? ORDER BY place;
+
 -- name: add_tool
+-- A tool at the same place, of the same name, is the same one, whatever today's parser says of its arguments.
 INSERT INTO tool_call (call, place, tool_id, name, arguments_bytes, digest, server) VALUES (?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (call, place) DO UPDATE SET
     tool_id = excluded.tool_id, name = excluded.name, arguments_bytes = excluded.arguments_bytes,
     server = excluded.server,
-    result_call = iif(digest = excluded.digest, result_call, NULL),
-    result_bytes = iif(digest = excluded.digest, result_bytes, NULL),
-    duration_us = iif(digest = excluded.digest, duration_us, NULL),
-    failed = iif(digest = excluded.digest, failed, NULL),
+    result_call = iif(digest = excluded.digest OR name IS excluded.name, result_call, NULL),
+    result_bytes = iif(digest = excluded.digest OR name IS excluded.name, result_bytes, NULL),
+    duration_us = iif(digest = excluded.digest OR name IS excluded.name, duration_us, NULL),
+    failed = iif(digest = excluded.digest OR name IS excluded.name, failed, NULL),
     digest = excluded.digest;
 
 -- name: drop_tools
@@ -106,12 +110,15 @@ ON CONFLICT (call, place) DO UPDATE SET
 DELETE FROM tool_call WHERE call = ? AND place >= ?;
 
 -- name: waiting_tool
--- The newest tool call that this result can be for: asked for under the same key, before the request was made.
-SELECT tool_call.call, place, asked.started_at_us + asked.latency_us
-FROM tool_call JOIN call AS asked ON asked.id = tool_call.call
-WHERE digest = ?1 AND result_call IS NULL AND server = 0 AND tool_call.call <> ?2
-    AND asked.key IS ?3 AND asked.started_at_us < ?4 AND asked.latency_us IS NOT NULL
-ORDER BY asked.started_at_us DESC LIMIT 1;
+-- Tool calls that a result may be for, the newest first: in the order of the index, so that reading may stop.
+SELECT tool_call.call, place, asked.key, asked.started_at_us, asked.latency_us
+FROM tool_call CROSS JOIN call AS asked ON asked.id = tool_call.call
+WHERE digest = ? AND result_call IS NULL AND server = 0
+ORDER BY tool_call.call DESC, place DESC LIMIT ?;
+
+-- name: results_of
+-- Digests of the tools that a call has brought the results of.
+SELECT digest FROM tool_call WHERE result_call = ?;
 
 -- name: end_tool
 UPDATE tool_call SET result_call = ?, result_bytes = ?, duration_us = ?, failed = ? WHERE call = ? AND place = ?;
@@ -124,19 +131,46 @@ LEFT JOIN dim ON dim.id = tool_call.name
 LEFT JOIN call AS result ON result.id = result_call
 WHERE call.uuid = ? ORDER BY place;
 
--- name: tried_before
--- The last call before a retry that asked the same with the same key.
-SELECT uuid FROM call
-WHERE request_digest = ?1 AND id <> ?2 AND key IS ?3 AND started_at_us < ?4 AND started_at_us >= ?4 - ?5
-ORDER BY started_at_us DESC LIMIT 1;
+-- name: failed_before
+-- Tries before this one that failed and that nothing has repeated yet, the last first, and whether they went the
+-- same way with the same key; ?2: how long before. In the order of the index, so that reading may stop.
+SELECT before.id, before.uuid,
+    before.key IS own.key AND before.upstream IS own.upstream AND before.endpoint IS own.endpoint
+FROM call AS own CROSS JOIN call AS before ON before.request_digest = own.request_digest
+WHERE own.id = ?1 AND coalesce(before.retry, 0) = own.retry - 1
+    AND before.request_digest IS NOT NULL AND before.retried IS NULL AND before.status NOT IN (1, 2)
+    AND before.started_at_us < own.started_at_us AND before.started_at_us >= own.started_at_us - ?2
+ORDER BY before.started_at_us DESC LIMIT ?3;
+
+-- name: asked_before
+-- The same of all calls, whatever became of them.
+SELECT before.id, before.uuid,
+    before.key IS own.key AND before.upstream IS own.upstream AND before.endpoint IS own.endpoint
+FROM call AS own CROSS JOIN call AS before ON before.request_digest = own.request_digest
+WHERE own.id = ?1 AND before.request_digest IS NOT NULL
+    AND before.started_at_us < own.started_at_us AND before.started_at_us >= own.started_at_us - ?2
+ORDER BY before.started_at_us DESC LIMIT ?3;
 
 -- name: set_retry_of
 UPDATE call SET retry_of = ? WHERE id = ?;
 
--- name: answered_later
--- The first call that is answered by this response.
-SELECT id, input_tokens IS NOT NULL OR output_tokens IS NOT NULL FROM call
-WHERE response_id = ? AND background = 1 AND id <> ? ORDER BY id LIMIT 1;
+-- name: set_retried
+UPDATE call SET retried = 1 WHERE id = ?;
+
+-- name: first_answered
+-- The call that asked for the answer which this one retrieved, or the first retrieval, which stands for it.
+SELECT first.id FROM call AS own CROSS JOIN call AS first ON first.response_id = own.response_id
+WHERE own.id = ? AND first.response_id IS NOT NULL AND first.id <> own.id
+    AND first.upstream IS own.upstream AND (first.retrieved IS NULL OR first.retrieved = 2)
+ORDER BY first.id LIMIT 1;
+
+-- name: retrieved_before
+-- The retrieval that has stood for this call so far: it ended first.
+SELECT early.id FROM call AS own CROSS JOIN call AS early ON early.response_id = own.response_id
+WHERE own.id = ? AND early.retrieved = 2 AND early.id <> own.id AND early.upstream IS own.upstream LIMIT 1;
+
+-- name: is_counted
+SELECT input_tokens IS NOT NULL OR output_tokens IS NOT NULL FROM call WHERE id = ?;
 
 -- name: hand_over
 -- What a call that retrieved an answer has found out belongs to the call that asked for it.
@@ -153,13 +187,26 @@ WHERE id = ?4;
 -- name: keep_none
 -- Its tokens are counted elsewhere.
 UPDATE call SET
+    rev = ?1, updated_at_us = ?2, retrieved = 1,
     input_tokens = NULL, output_tokens = NULL, cached_tokens = NULL, cache_write_tokens = NULL,
     reasoning_tokens = NULL, tokens_source = NULL, cost_nano_usd = NULL, cost_source = NULL
-WHERE id = ?;
+WHERE id = ?3;
 
--- name: hold_response
+-- name: hand_tools_over
+-- To a call that has none of its own.
+UPDATE tool_call SET call = ?1
+WHERE call = ?2 AND NOT EXISTS (SELECT 1 FROM tool_call AS own WHERE own.call = ?1);
+
+-- name: stand_for
 -- The first retrieval of an answer that was asked for elsewhere stands for that call.
-UPDATE call SET background = 1 WHERE id = ?;
+UPDATE call SET retrieved = 2 WHERE id = ?;
+
+-- name: is_elsewhere
+-- Whether another call has what this one retrieved.
+SELECT retrieved IS 1 FROM call WHERE id = ?;
+
+-- name: touch
+UPDATE call SET rev = ?, updated_at_us = ? WHERE id = ?;
 
 -- name: loose_tools
 SELECT count(*) FROM tool_call WHERE call NOT IN (SELECT id FROM call);

@@ -70,9 +70,10 @@ class SqliteReader:
         before: str | None = None,
         limit: int = 50,
         every: bool = False,
+        news: bool = False,
     ) -> list[Call]:
         """See ``Reader``."""
-        return await self._ask([], find.find, self._texts, where, after_rev, before, limit, every)
+        return await self._ask([], find.find, self._texts, where, after_rev, before, limit, every, news)
 
     async def recorded_by(self, relay: str) -> list[Call]:
         """See ``Reader``."""

@@ -45,11 +45,12 @@ NOTES = 64
 KEY_CHARS = 200
 
 SELECT = f"SELECT uuid, updated_at_us, rev, {', '.join(COLUMNS)} FROM call"
-WRITTEN = ("id", "uuid", "rev", "updated_at_us", "journal", "seq", "segment", "body", *COLUMNS)
+WRITTEN = ("id", "uuid", "rev", "news_rev", "updated_at_us", "journal", "seq", "segment", "body", *COLUMNS)
 UPSERT = (
     f"INSERT INTO call ({', '.join(WRITTEN)}) VALUES ({', '.join('?' * len(WRITTEN))}) "
     f"ON CONFLICT (id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in WRITTEN[2:])}"
 )
+AS_WRITTEN = f"SELECT {', '.join(COLUMNS)} FROM call WHERE id = ?"
 REWRITE = f"UPDATE call SET rev = ?, updated_at_us = ?, {', '.join(f'{name} = ?' for name in COLUMNS)} WHERE id = ?"
 
 

@@ -58,9 +58,9 @@ class SqliteStore(SqliteReader):
         """See ``Store``."""
         await self._write(lambda writer: writer.write(batch))
 
-    async def rewrite(self, calls: Sequence[StoredCall]) -> None:
+    async def rewrite(self, calls: Sequence[StoredCall], job: JobRow | None = None) -> None:
         """See ``Store``."""
-        await self._write(lambda writer: writer.rewrite(calls))
+        await self._write(lambda writer: writer.rewrite(calls, job))
 
     async def put_job(self, job: JobRow) -> None:
         """See ``Store``."""

@@ -8,7 +8,8 @@ again, because its positions were not stored.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,8 @@ from typing import Any
 from msgspec import Struct
 
 from ...records import Status
-from ..base import Batch, Gap, Position, StoredCall
-from . import rows
+from ..base import Batch, Gap, JobRow, Position, StoredCall
+from . import jobs, rows
 from .files import transaction
 from .links import Links
 from .queries import QUERIES
@@ -66,11 +67,16 @@ class Writer:
         now_us = self._now_us()
         entries = self._wanted(batch.calls)
         segment = self._write_bodies([entry for entry in entries if entry.stored.exchange], now_us)
+        with self._transaction():
+            self._write_rows(entries, segment, now_us)
+            self._write_positions(batch.positions, batch.finished_journals)
+            self._write_gaps(batch.gaps)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
         try:
             with transaction(self._main):
-                self._write_rows(entries, segment, now_us)
-                self._write_positions(batch.positions, batch.finished_journals)
-                self._write_gaps(batch.gaps)
+                yield
         except BaseException:
             self._texts = Recent(_TEXTS)  # some of these numbers were rolled back
             raise
@@ -86,22 +92,24 @@ class Writer:
             )
         return len(found)
 
-    def rewrite(self, calls: Sequence[StoredCall]) -> None:
+    def rewrite(self, calls: Sequence[StoredCall], job: JobRow | None) -> None:
         """See ``Store.rewrite``."""
         now_us = self._now_us()
-        with transaction(self._main):
+        with self._transaction():
             for stored in calls:
                 known = self._known(rows.uuid_bytes(stored.call.id))
                 if known is not None and not known.running:
                     self._rewrite(known, stored, now_us)
+            if job is not None:
+                jobs.put(self._main, job)
 
     def _rewrite(self, known: _Known, stored: StoredCall, now_us: int) -> None:
         call = rows.fitted(stored.call)
         values = rows.encode(call, self._text)
-        self._main.execute(rows.REWRITE, (self._revs(1)[0], now_us, *values, known.row_id))
-        now = rows.postings(call.metadata, call.tags)
-        self._post(known.row_id, known.postings, now)
-        self._links.write_tools(known.row_id, stored.tools)
+        if tuple(values) != self._main.execute(rows.AS_WRITTEN, (known.row_id,)).fetchone():
+            self._main.execute(rows.REWRITE, (self._revs(1)[0], now_us, *values, known.row_id))
+            self._post(known.row_id, known.postings, rows.postings(call.metadata, call.tags))
+        self._links.rewrite(known.row_id, stored, now_us)
 
     def _post(self, row_id: int, before: Collection[tuple[int, str]], now: Collection[tuple[int, str]]) -> None:
         added = [(self._text(*posting), row_id) for posting in now if posting not in before]
@@ -153,7 +161,7 @@ class Writer:
             now = rows.postings(call.metadata, call.tags)
             origin = (self._journal(entry.stored.journal), entry.stored.seq)
             bodies = (segment_id, entry.body) if entry.body else (None, None)
-            written.append((row_id, entry.uuid, rev, now_us, *origin, *bodies, *rows.encode(call, self._text)))
+            written.append((row_id, entry.uuid, rev, rev, now_us, *origin, *bodies, *rows.encode(call, self._text)))
             self._post(row_id, before, now)
         self._main.executemany(rows.UPSERT, written)
         for row, entry in zip(written, entries, strict=True):

@@ -29,10 +29,19 @@ ALTER TABLE call ADD COLUMN reset_tokens_us INTEGER;
 ALTER TABLE call ADD COLUMN retry_after_us INTEGER;
 ALTER TABLE call ADD COLUMN request_digest INTEGER;
 ALTER TABLE call ADD COLUMN background INTEGER;         -- 0 or 1
+-- Of the row, not of the call:
+ALTER TABLE call ADD COLUMN news_rev INTEGER;           -- rev when it came or ended; later ones are of what was added
+ALTER TABLE call ADD COLUMN retried INTEGER;            -- 1: another call repeats it
+ALTER TABLE call ADD COLUMN retrieved INTEGER;          -- 1: its answer is another call's; 2: of one that is not stored
 
--- What a retry repeats, and the call that a later one retrieves the answer of.
-CREATE INDEX call_request ON call (request_digest) WHERE request_digest IS NOT NULL;
-CREATE INDEX call_background ON call (response_id) WHERE background = 1;
+-- What a retry repeats: a failure (not 1, running, nor 2, ok) that nothing has repeated yet, or else the last call.
+CREATE INDEX call_failed ON call (request_digest, coalesce(retry, 0), started_at_us)
+    WHERE request_digest IS NOT NULL AND retried IS NULL AND status NOT IN (1, 2);
+CREATE INDEX call_request ON call (request_digest, started_at_us) WHERE request_digest IS NOT NULL;
+
+-- The call that a later one retrieves the answer of, and those that came before it.
+CREATE INDEX call_response ON call (response_id) WHERE response_id IS NOT NULL;
+CREATE INDEX call_standing ON call (response_id) WHERE retrieved = 2;
 
 -- Tools that answers asked for; the result comes with a later request.
 CREATE TABLE tool_call (
@@ -50,6 +59,7 @@ CREATE TABLE tool_call (
     PRIMARY KEY (call, place)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX tool_call_waiting ON tool_call (digest) WHERE result_call IS NULL AND server = 0;
+CREATE INDEX tool_call_ended ON tool_call (result_call) WHERE result_call IS NOT NULL;
 
 -- Work that was asked for by a command and done by whoever writes.
 CREATE TABLE job (
