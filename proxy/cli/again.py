@@ -66,7 +66,7 @@ async def _again(config: Config, kind: str, where: Filter | None, dry_run: bool,
         if not await reader.latest_rev():
             raise LlmtapError(how_to_begin(config))
         shown = _Progress(kind, (await reader.stats()).calls if where is None else None)
-        request = {"where": msgspec.to_builtins(where)}
+        request = {"where": msgspec.to_builtins(where), "prices": msgspec.to_builtins(config.prices)}
         job = JobRow(id=id_text(CallIds().next(wall_us())), kind=kind, asked_at_us=wall_us(), request=request)
         try:
             async for step in _done(config, reader, job, dry_run):

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from ..clock import id_text, wall_us
-from ..config import Config
+from ..config import Config, Price
 from ..errors import LlmtapError, StoreError
 from ..pricing.overrides import overrides
 from ..query.tree import Filter
@@ -171,7 +171,10 @@ class Jobs:
         if job.kind not in KINDS:
             raise LlmtapError(f"there is no job {job.kind!r}; this version knows {', '.join(KINDS)}")
         where = msgspec.convert(job.request.get("where"), Filter | None)
-        return Again(self._config, self._pipeline, job.kind, where, msgspec.convert(job.receipt, Receipt))
+        config = self._config
+        if "prices" in job.request:  # those of who asked: they may have been edited since we were started
+            config = evolve(config, prices=msgspec.convert(job.request["prices"], tuple[Price, ...]))
+        return Again(config, self._pipeline.under(config), job.kind, where, msgspec.convert(job.receipt, Receipt))
 
     @staticmethod
     def _with(job: JobRow, state: JobState, receipt: Receipt) -> JobRow:

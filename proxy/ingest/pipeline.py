@@ -32,6 +32,10 @@ class Pipeline:
         self._quarantine = quarantine
         self._stages = stages
 
+    def under(self, config: Config) -> Pipeline:
+        """The same with other settings."""
+        return Pipeline(config, self._quarantine, self._stages)
+
     def run(self, exchange: Exchange, program: Program | None = None) -> Item:
         """All that is found out about an ended call; ``program``: the client, when it runs on this machine."""
         item = Item(exchange=exchange, call=first_row(exchange), config=self._config, program=program)

@@ -118,10 +118,12 @@ def test_an_empty_store_says_how_to_begin(tmp_path: Path) -> None:
     assert b"No calls are recorded" in done.stderr
 
 
-def test_beside_a_serve_its_ingest_does_the_work(data: Path, tmp_path: Path) -> None:
+def test_beside_a_serve_its_ingest_does_the_work_with_the_prices_of_who_asks(
+    data: Path, dear: Path, tmp_path: Path
+) -> None:
     (tmp_path / "serve").mkdir()
-    with FakeUpstream() as upstream, LlmtapServer(tmp_path / "serve", upstream.url, config=PRICES, data=data) as server:
+    with FakeUpstream() as upstream, LlmtapServer(tmp_path / "serve", upstream.url, data=data) as server:
         assert server.data == data
-        done = receipt(data, "reprice")
+        done = receipt(data, "reprice", "--config", str(dear))
         assert (done["looked"], done["changed"]) == (3, 3)
         assert costs(data) == {EXACT_NANO_USD / 1e9}
