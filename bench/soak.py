@@ -20,6 +20,7 @@ from pathlib import Path
 
 from tests.dialects.golden import cases
 from tests.dialects.mutations import trial as mutate
+from tests.dialects.shapes import reads, shapes
 from tests.fakes.process import UpstreamProcess
 from tests.fakes.scripts import LAST_CHUNK, Fill, Script, Send, Stall, head, sse
 from tests.fakes.upstream import FakeUpstream
@@ -270,7 +271,18 @@ def mutations(options: Options, _: Path) -> bool:
                 failures += 1
                 print(f"seed {seed}: {error!r}", file=sys.stderr)
             show(number + 1)
-    say("mutations", tried=options.mutations, of_cases=len(everything), failures=failures)
+    shaped = 0
+    with progress("cases of another shape", len(everything)) as show:
+        for number, case in enumerate(everything):
+            for bodies in shapes(case):
+                shaped += 1
+                try:
+                    reads(bodies)
+                except Exception as error:
+                    failures += 1
+                    print(f"{case}: {error!r}", file=sys.stderr)
+            show(number + 1)
+    say("mutations", tried=options.mutations, shapes=shaped, of_cases=len(everything), failures=failures)
     return failures == 0
 
 

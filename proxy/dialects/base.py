@@ -6,6 +6,7 @@ says so in ``Parsed.notes``. It sees decoded bodies (``wire.encoding``), never s
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Protocol, TypeVar
 
@@ -76,8 +77,17 @@ def looks_like_events(bodies: Bodies) -> bool:
 
     An error object in place of events is none, and some servers forget the header.
     """
-    start = bodies.response[:64].lstrip(b"\xef\xbb\xbf\r\n\t ")
-    return start.startswith(_EVENT_STARTS) or (is_event_stream(bodies.response_headers) and start[:1] not in b"{[<")
+    start = start_of(bodies.response)
+    return start.startswith(_EVENT_STARTS) or (
+        is_event_stream(bodies.response_headers) and start[:1] not in (b"{", b"[", b"<")
+    )
 
 
+def start_of(body: bytes) -> bytes:
+    """The first bytes behind blanks and a byte order mark, however many blanks there are."""
+    at = _BLANKS.match(body).end()  # type: ignore[union-attr]  # it matches the empty text too
+    return body[at : at + 16]
+
+
+_BLANKS = re.compile(rb"[\xef\xbb\xbf\r\n\t ]*+")
 _EVENT_STARTS = (b"data:", b"event:", b"id:", b"retry:", b":")

@@ -6,12 +6,11 @@ within a prompt's own text is not looked for here.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from typing import Any
 
 from ..records import Document, evolve
-from .json_values import Notes, compact, items, mapping, text
+from .json_values import Notes, compact, items, mapping, number, text
 
 _MOST = 1000
 _LONGEST = 4096  # characters of an id, a title, an address
@@ -82,17 +81,16 @@ def distinct(found: Iterable[Document]) -> tuple[Document, ...]:
 
 def score(value: Any) -> float | None:
     """A number that can be compared: neither NaN nor infinite."""
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
-        return float(value)
-    return None
+    known = number(value)
+    return None if known is None else float(known)
 
 
 def _short(fields: dict[str, Any], field: str) -> str | None:
     """The first of its names that holds a text or a number."""
     for key in _NAMES[field]:
         value = fields.get(key)
-        if isinstance(value, int) and not isinstance(value, bool):
-            value = str(value)
+        if isinstance(value, int):
+            value = None if number(value) is None else str(value)
         if found := text(value):
             return found[:_LONGEST]
     return None

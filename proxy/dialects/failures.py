@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from .json_values import compact, mapping
+from .json_values import compact, mapping, number
 
 _LONGEST_MESSAGE = 2000
 _LONGEST_LABEL = 100
@@ -86,7 +86,7 @@ def _label(fields: dict[str, Any]) -> str | None:
     """The most telling of what names the kind of an error: words before numbers."""
     named = [fields.get(key) for key in ("type", "code", "status")]
     words = [name for name in named if isinstance(name, str) and name]
-    numbers = [str(name) for name in named if isinstance(name, int) and not isinstance(name, bool)]
+    numbers = [str(name) for name in named if isinstance(name, int) and number(name) is not None]
     return next((name[:_LONGEST_LABEL] for name in (*words, *numbers)), None)
 
 

@@ -44,5 +44,7 @@ def _take(found: dict[str, str], values: dict[str, Any], what: str, notes: Notes
             continue
         if len(name) + len(shown) > _LONGEST or len(found) == _MOST:
             notes.add(f"{what} has more, or longer, entries than are kept")
+            if len(found) == _MOST:
+                return
             continue
         found[name] = shown

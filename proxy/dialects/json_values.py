@@ -8,13 +8,19 @@ told to ``Notes``. Strings that leave this module can always be encoded as UTF-8
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import Any
 
 import orjson
 
 LONGEST_NAME = 256  #: characters of a model, an id, a role: longer ones are somebody's joke
+MOST_ENTRIES = 20_000  #: of a list: what has more is no prompt and no answer
 _LARGEST_COUNT = 1 << 53
+_BEYOND_64_BITS = 1 << 63
+_MOST_RETRIES = 20_000  # of one exchange: reading what orjson refuses takes fifty times as long
+_SHORT = 16  # entries: lists of no more are never cut
+_MOST_IN_ALL = 200_000  # entries of an exchange's longer lists
 _MOST_NOTES = 32
 _LONGEST_NOTE = 300
 
@@ -32,12 +38,27 @@ class Notes:
 
     def __init__(self, first: tuple[str, ...] = ()) -> None:
         self._times: dict[str, int] = dict.fromkeys(first, 1)
+        self._retries = _MOST_RETRIES
+        self._room = _MOST_IN_ALL
 
     def add(self, text: str) -> None:
         """Note it; further notes are dropped when there are many."""
         text = text[:_LONGEST_NOTE]
         if text in self._times or len(self._times) < _MOST_NOTES:
             self._times[text] = self._times.get(text, 0) + 1
+
+    def may_retry(self) -> bool:
+        """Whether there is patience left for a text that was refused; each time asked takes some of it."""
+        self._retries -= 1
+        return self._retries >= 0
+
+    def room_for(self, entries: int) -> int:
+        """How many entries of a list are to be read; they are counted as read."""
+        if entries <= _SHORT:
+            return entries
+        room = min(entries, MOST_ENTRIES, self._room)
+        self._room -= room
+        return room
 
     def all(self) -> tuple[str, ...]:
         """In the order they were met first."""
@@ -48,8 +69,10 @@ def loads(data: bytes, what: str, notes: Notes) -> Any:
     """The value of a JSON text; None, and a note that names ``what``, when it is not one."""
     try:
         return orjson.loads(data)
-    except orjson.JSONDecodeError:
-        pass
+    except orjson.JSONDecodeError as error:
+        if not data or not notes.may_retry():
+            notes.add(f"{what} is not JSON: {error if data else 'it is empty'}")
+            return None
     try:
         text = data.decode(json.detect_encoding(data), "replace").removeprefix("\ufeff")
         return json.loads(_ESCAPE.sub(_without_lone, text), parse_int=_integer, strict=False)
@@ -78,12 +101,21 @@ def mapping(value: Any) -> dict[str, Any]:
 
 
 def items(value: Any, what: str, notes: Notes) -> list[Any]:
-    """A list; None is an empty one, and so is anything else, with a note."""
+    """A list, or its beginning where it is too long; None is an empty one, and so is anything else, with a note."""
     if isinstance(value, list):
-        return value
+        room = notes.room_for(len(value))
+        if room == len(value):
+            return value
+        notes.add(f"{what} has {len(value)} entries, of which {len(value) - room} are left out")
+        return value[:room]
     if value is not None:
         notes.add(f"{what} is {kind(value)}, not a list")
     return []
+
+
+def listed(value: Any) -> list[Any]:
+    """The same without a word, for what another reader notes."""
+    return value[:MOST_ENTRIES] if isinstance(value, list) else []
 
 
 def text(value: Any) -> str | None:
@@ -104,24 +136,27 @@ def name(value: Any, what: str, notes: Notes) -> str | None:
     return None
 
 
+def number(value: Any) -> int | float | None:
+    """A number that can be reckoned with: finite, and an integer only of 64 bits. Python's own know no bounds."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if type(value) is int and -_BEYOND_64_BITS <= value < _BEYOND_64_BITS else None
+
+
 def count(value: Any, what: str, notes: Notes) -> int | None:
     """A number of things: not negative, whole, below 2**53. 0 stays 0."""
     if value is None:
         return None
-    if (
-        isinstance(value, (int, float))
-        and not isinstance(value, bool)
-        and 0 <= value < _LARGEST_COUNT
-        and value == int(value)
-    ):
-        return int(value)
-    shown = value if isinstance(value, (int, float)) else kind(value)
+    known = number(value)
+    if known is not None and 0 <= known < _LARGEST_COUNT and known == int(known):
+        return int(known)
+    shown = value if isinstance(value, (bool, float)) or known is not None else kind(value)
     notes.add(f"{what} is {shown}, not a count")
     return None
 
 
 def compact(value: Any) -> str | None:
-    """A value as one line of JSON, a string as it is; None when it is nested too deeply to be written."""
+    """A value as one line of JSON, a string as it is; None for what is nested too deeply, or has too large a number."""
     if isinstance(value, str):
         return value
     try:
@@ -132,8 +167,13 @@ def compact(value: Any) -> str | None:
 
 def writable(value: Any, what: str, notes: Notes) -> Any:
     """A value that can be written as JSON again; None and a note for one that cannot."""
-    if value is not None and compact(value) is None:
-        notes.add(f"{what} is nested too deeply")
+    if value is None or isinstance(value, str):
+        return value
+    try:
+        orjson.dumps(value)
+    except orjson.JSONEncodeError as error:
+        why = "holds a number beyond 64 bits" if "64-bit" in str(error) else "is nested too deeply"
+        notes.add(f"{what} {why}")
         return None
     return value
 

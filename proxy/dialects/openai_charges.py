@@ -8,11 +8,10 @@ left out with a note.
 
 from __future__ import annotations
 
-import math
 from decimal import Decimal
 from typing import Any
 
-from .json_values import Notes, kind, mapping
+from .json_values import Notes, kind, mapping, number
 
 _MOST_USD = 1_000_000
 
@@ -41,7 +40,9 @@ def _nano(value: Any, what: str, exponent: int, notes: Notes) -> int | None:
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         notes.add(f"{what} is {kind(value)}, not a number")
         return None
-    if not math.isfinite(value) or not 0 <= Decimal(str(value)).scaleb(exponent) <= _MOST_USD * 10**9:
-        notes.add(f"{what} is {value}, not a sum of dollars")
+    known = number(value)
+    if known is None or not 0 <= Decimal(str(known)).scaleb(exponent) <= _MOST_USD * 10**9:
+        shown = "too large" if known is None and isinstance(value, int) else value
+        notes.add(f"{what} is {shown}, not a sum of dollars")
         return None
-    return round(Decimal(str(value)).scaleb(exponent))
+    return round(Decimal(str(known)).scaleb(exponent))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from .json_values import mapping
+from .json_values import listed, mapping
 
 _LONGEST = 60
 _MOST = 20
@@ -26,14 +26,14 @@ def content_filter(completion: dict[str, Any], finish_reasons: Iterable[str | No
 
 def _findings(completion: dict[str, Any]) -> Iterator[str]:
     for key in ("prompt_filter_results", "prompt_annotations"):
-        for prompt in _list(completion.get(key)):
+        for prompt in listed(completion.get(key)):
             yield from _filtered("prompt", prompt)
     error = mapping(completion.get("error"))
     yield from _filtered("prompt", error.get("innererror"))
-    for reason in _list(mapping(error.get("metadata")).get("reasons")):  # OpenRouter
+    for reason in listed(mapping(error.get("metadata")).get("reasons")):  # OpenRouter
         if isinstance(reason, str) and reason:
             yield f"prompt: {reason[:_LONGEST]}"
-    for choice in _list(completion.get("choices")):
+    for choice in listed(completion.get("choices")):
         yield from _filtered("output", choice)
 
 
@@ -43,7 +43,3 @@ def _filtered(side: str, holder: Any) -> Iterator[str]:
         for category, result in mapping(mapping(holder).get(key)).items():
             if mapping(result).get("filtered") is True:
                 yield f"{side}: {category[:_LONGEST]}"
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []

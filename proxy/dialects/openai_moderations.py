@@ -50,7 +50,8 @@ def _inputs(value: Any, notes: Notes) -> tuple[Message, ...]:
 def _read_answer(parsed: Parsed, bodies: Bodies, notes: Notes) -> Parsed:
     answer = answered(bodies, notes)
     fields, failed = answer.fields, answer.failed
-    verdicts = items(fields.get("results"), "results", notes)
+    results = fields.get("results")
+    verdicts = items(results, "results", notes)
     choices = tuple(
         Choice(index=index, message=said(_verdict(mapping(verdict)), "assistant"))
         for index, verdict in enumerate(verdicts[:_MOST])
@@ -63,7 +64,7 @@ def _read_answer(parsed: Parsed, bodies: Bodies, notes: Notes) -> Parsed:
         usage=usage(fields.get("usage"), notes),
         usage_raw=writable(fields.get("usage"), "usage", notes),
         response_id=name(fields.get("id"), "id", notes),
-        results=len(verdicts) if "results" in fields else None,
+        results=(len(results) if isinstance(results, list) else 0) if "results" in fields else None,
         error_type=failed.type if failed else None,
         error_message=failed.message if failed else None,
         terminal=answer.terminal,

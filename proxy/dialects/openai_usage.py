@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..records import Usage, evolve
-from .json_values import Notes, count, kind, mapping
+from .json_values import Notes, count, kind, mapping, number
 
 _LONGEST_US = 86_400 * 1_000_000
 _PLACES: dict[str, tuple[tuple[str, ...], ...]] = {
@@ -78,7 +78,7 @@ def processing_us(completion: dict[str, Any]) -> int | None:
 
 def _sum_us(steps: tuple[Any, ...], unit_us: int) -> int | None:
     """None unless each step is a time of less than a day."""
-    known = [step for step in steps if isinstance(step, (int, float)) and 0 <= step * unit_us < _LONGEST_US]
+    known = [step for step in map(number, steps) if step is not None and 0 <= step * unit_us < _LONGEST_US]
     return round(sum(known) * unit_us) if len(known) == len(steps) else None
 
 

@@ -11,13 +11,12 @@ from .base import Bodies
 from .failures import Failure, failure, page
 from .json_values import Notes, items, kind, loads, mapping
 
-_MOST_INPUTS = 10_000
-
 
 class Answered(Struct, frozen=True, kw_only=True):
     """An answer that came whole."""
 
-    fields: dict[str, Any]
+    value: Any  #: as it came
+    fields: dict[str, Any]  #: of an object
     failed: Failure | None
     terminal: bool  #: it is JSON from its first byte to its last
 
@@ -40,7 +39,10 @@ def answered_with(value: Any, bodies: Bodies) -> Answered:
     """The same of a value that was read already."""
     failed = failure(value, bodies.response, bodies.http_status)
     return Answered(
-        fields=mapping(value), failed=failed or page(bodies.response), terminal=isinstance(value, (dict, list))
+        value=value,
+        fields=mapping(value),
+        failed=failed or page(bodies.response),
+        terminal=isinstance(value, (dict, list)),
     )
 
 
@@ -48,14 +50,15 @@ def texts(value: Any, what: str, notes: Notes) -> tuple[Message, ...]:
     """What was sent to be worked on, as messages of the user: a text, texts, the ids of tokens, or lists of them."""
     if isinstance(value, str):
         return (said(value),)
-    listed = items(value, what, notes)
-    if listed and all(isinstance(token, int) for token in listed):
-        return (_tokens(listed),)
-    if len(listed) > _MOST_INPUTS:
-        notes.add(f"{what} has {len(listed)} entries, more than are kept")
-    return tuple(
-        said(each) if isinstance(each, str) else _tokens(items(each, what, notes)) for each in listed[:_MOST_INPUTS]
-    )
+    if isinstance(value, list) and value and all(isinstance(token, int) for token in value):
+        return (_tokens(value),)
+    return tuple(_input(each, what, notes) for each in items(value, what, notes))
+
+
+def _input(value: Any, what: str, notes: Notes) -> Message:
+    if isinstance(value, str):
+        return said(value)
+    return _tokens(value if isinstance(value, list) else items(value, what, notes))
 
 
 def said(text: str, role: str = "user") -> Message:

@@ -1,4 +1,4 @@
-"""Reranking, which Cohere, Jina, Voyage and vLLM serve in nearly the same form.
+"""Reranking, which Cohere, Jina, Voyage, vLLM and others serve in nearly the same form.
 
 A query and documents go in; places and scores of documents come out. Each document is recorded
 once, with the score that it got; one that was not ranked has none.
@@ -10,7 +10,7 @@ from typing import Any
 
 from ..records import Document, Parsed, Usage, evolve
 from .base import Bodies
-from .documents import document, documents, score
+from .documents import document, score
 from .identity import identity
 from .json_values import Notes, count, items, mapping, name, text, writable
 from .openai_usage import usage
@@ -33,7 +33,7 @@ class Rerank:
             stream=False if request else None,
             model_requested=name(request.get("model"), "model", notes),
             input=(said(query),) if query else (),
-            documents=documents(request.get("documents") or request.get("texts"), "documents", "documents", notes),
+            documents=_sent(request.get("documents") or request.get("texts"), notes),
             identity=identity(request, notes),
         )
         if bodies.response or bodies.http_status is not None:
@@ -41,24 +41,39 @@ class Rerank:
         return evolve(parsed, notes=notes.all())
 
 
+def _sent(values: Any, notes: Notes) -> tuple[Document, ...]:
+    """Each at its place, by which results name it, also one that says nothing."""
+    sent = items(values, "documents", notes)
+    if len(sent) > _MOST:
+        notes.add(f"documents has {len(sent)} entries, more than are kept")
+    return tuple(document(value, "documents") or Document(source="documents") for value in sent[:_MOST])
+
+
 def _read_answer(parsed: Parsed, bodies: Bodies, notes: Notes) -> Parsed:
     answer = answered(bodies, notes)
-    fields, failed = answer.fields, answer.failed
+    failed = answer.failed
+    bare = isinstance(answer.value, list) and not failed  # Hugging Face's server
+    fields = {"results": answer.value} if bare else answer.fields
     place = "results" if "results" in fields else "data"  # Voyage
-    ranked = [mapping(result) for result in items(fields.get(place), place, notes)]
+    results = fields.get(place)
+    ranked = [mapping(result) for result in items(results, place, notes)[:_MOST]]
     reported = fields.get("usage") or fields.get("meta")
     return evolve(
         parsed,
         model=name(fields.get("model"), "model of the answer", notes),
-        documents=_scored(parsed.documents, ranked[:_MOST], notes),
+        documents=_scored(parsed.documents, ranked, notes),
         usage=_usage(fields, notes),
         usage_raw=writable(reported, "usage", notes),
         response_id=name(fields.get("id"), "id", notes),
-        results=len(ranked) if place in fields else None,
+        results=_length(results) if place in fields else None,
         error_type=failed.type if failed else None,
         error_message=failed.message if failed else None,
         terminal=answer.terminal,
     )
+
+
+def _length(results: Any) -> int:
+    return len(results) if isinstance(results, list) else 0
 
 
 def _scored(sent: tuple[Document, ...], ranked: list[dict[str, Any]], notes: Notes) -> tuple[Document, ...]:

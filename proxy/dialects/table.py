@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from urllib.parse import unquote
 
 from msgspec import Struct
 
@@ -15,7 +16,7 @@ from .anthropic_messages.dialect import AnthropicMessages
 from .base import Bodies, Dialect
 from .gemini.dialect import Gemini
 from .generic import Generic
-from .json_values import Notes
+from .json_values import LONGEST_NAME, Notes
 from .models import Models
 from .ollama.dialect import Ollama
 from .openai_chat.dialect import OpenAIChat
@@ -62,9 +63,13 @@ ROWS = (
     Row(Models(), re.compile(r"/models(/[^:]+)?/?$|/api/tags/?$")),
 )
 
+#: Azure's deployments, and Claude on Vertex AI.
+_MODEL = re.compile(r"/deployments/([^/]+)/|/publishers/anthropic/models/([^/:]+):")
+
 
 def choose(path: str, request_headers: Mapping[str, str], upstream: str) -> Dialect:
     """The dialect of the first row that fits, else the generic one."""
+    path = unquote(path)  # clients may write the colon before a method in another way
     return next((row.dialect for row in ROWS if row.reads(path, request_headers, upstream)), GENERIC)
 
 
@@ -95,10 +100,16 @@ def parse(exchange: Exchange, limit_bytes: int, rules: Retrieval = _NO_RULES) ->
     )
     if begin.omit_response:
         parsed = evolve(parsed, terminal=None)
-    parsed = _with_documents(parsed, rules, request.data)
+    parsed = _with_documents(_with_model(parsed, begin.endpoint), rules, request.data)
     return evolve(
         parsed, first_content_offset=_on_the_wire(parsed.first_content_offset, exchange.response_body, answered)
     )
+
+
+def _with_model(parsed: Parsed, path: str) -> Parsed:
+    """The model that the path names, where the body names none."""
+    named = None if parsed.model_requested else _MODEL.search(unquote(path))
+    return evolve(parsed, model_requested=(named[1] or named[2])[:LONGEST_NAME]) if named else parsed
 
 
 def _with_documents(parsed: Parsed, rules: Retrieval, request: bytes) -> Parsed:

@@ -18,7 +18,7 @@ FRAGMENTS = [
     b"{}", b'""', b"\n", b"\r", b"\n\n", b"data: ", b"data: [DONE]\n\n", b"event: error\n", b"\xff", b"\x00",
     b'"choices":', b'"index":"x"', b'"delta":7', b'"usage":[]', b'"error":1', b'"tool_calls":[[]]', b'"content":{}',
     b'"parts":{}', b'"candidates":[[]]', b'"usageMetadata":[]', b'"args":[', b'"message":7', b'"done":true', b"\n]",
-    b"[" * 2000,
+    b"[" * 2000, b"9" * 400, b"9" * 5000,
 ]  # fmt: skip
 
 

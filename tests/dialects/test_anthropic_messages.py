@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from proxy.dialects.anthropic_messages.dialect import AnthropicMessages
 from proxy.dialects.anthropic_messages.events import read_leniently, typed
+from proxy.dialects.anthropic_messages.results import result_failed
 from proxy.dialects.base import Bodies
 from proxy.dialects.json_values import Notes
 from proxy.records import Parsed, Usage
@@ -248,7 +249,14 @@ def test_the_count_in_the_beginning_of_a_stream_is_not_the_answers() -> None:
     first = {**START["message"], "usage": {"input_tokens": 7, "output_tokens": 4}}
     begun = {"type": "message_start", "message": first}
     assert streamed(begun, delta(text="a")).usage == Usage(input_tokens=7)
-    assert streamed(begun, delta(text="a"), end(), STOP).usage == Usage(input_tokens=7, output_tokens=4)
+    assert streamed(begun, delta(text="a"), end(), STOP).usage == Usage(input_tokens=7)
+    assert streamed(begun, delta(text="a"), STOP).usage == Usage(input_tokens=7)
+    assert streamed(begun, STOP).usage == Usage(input_tokens=7, output_tokens=4)
+
+
+def test_a_program_without_a_return_code_has_not_failed() -> None:
+    assert result_failed({"type": "bash_code_execution_result", "return_code": None}) is False
+    assert result_failed({"type": "bash_code_execution_result", "return_code": 1}) is True
 
 
 def test_later_input_counts_replace_the_earlier_ones_together() -> None:

@@ -356,3 +356,15 @@ def test_the_careful_way_agrees_with_the_quick_one(fields: dict[str, Any]) -> No
         first, first_content_offset=None
     )
     assert read_chunk(quick, Notes()).model_version == read_chunk(slow, Notes()).model_version
+
+
+def test_a_signature_alone_is_not_the_first_content() -> None:
+    signed, said = events(chunk({"thoughtSignature": "c2ln"})), events(chunk({"text": "a"}))
+    parsed = read(signed + said, "/v1beta/models/gemini-2.5-flash:streamGenerateContent")
+    assert parsed.first_content_offset == len(signed + said)
+
+
+def test_an_array_behind_many_blanks_is_a_stream() -> None:
+    body = b"\n" * 100 + array(chunk({"text": "a"}))
+    parsed = read(body, "/v1beta/models/gemini-2.5-flash:streamGenerateContent")
+    assert (parsed.output, parsed.stream) == ("a", True)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.dialects.json_values import Notes, compact, loads
+from proxy.dialects.json_values import Notes, compact, loads, writable
 
 LONE = st.integers(0xD800, 0xDFFF).map(chr)
 
@@ -81,3 +81,10 @@ def test_notes_are_counted_and_bounded() -> None:
     assert notes.all()[:2] == ("first", "same (100 times)")
     assert len(notes.all()) == 32
     assert max(map(len, notes.all())) == 300
+
+
+def test_why_a_value_cannot_be_written() -> None:
+    notes = Notes()
+    assert writable([10**400], "it", notes) is None
+    assert writable(loads(b"[" * 900 + b"]" * 900, "that", notes), "that", notes) is None
+    assert notes.all() == ("it holds a number beyond 64 bits", "that is nested too deeply")

@@ -294,3 +294,43 @@ def test_the_careful_way_agrees_with_the_quick_one(fields: dict[str, Any]) -> No
         (choice.index, choice.delta or Delta(), choice.finish_reason, choice.logprobs or None)
         for choice in quick.choices or ()
     ]
+
+
+def called(name: str | None, arguments: str, identifier: str | None = None, index: int = 0) -> dict[str, Any]:
+    return {"index": index, "id": identifier, "function": {"name": name, "arguments": arguments}}
+
+
+@pytest.mark.parametrize("identifier", ["", None, "call_1"])
+@pytest.mark.parametrize("together", [True, False], ids=["in one chunk", "in two"])
+def test_parallel_calls_without_names_of_their_own_are_told_apart(identifier: str | None, together: bool) -> None:
+    calls = [called("a", '{"x":1}', identifier), called("b", '{"y":2}', identifier)]
+    chunks = [delta(tool_calls=calls)] if together else [delta(tool_calls=[call]) for call in calls]
+    made = [(call.name, call.arguments) for call in streamed(*chunks).tool_calls]
+    assert made == [("a", '{"x":1}'), ("b", '{"y":2}')]
+
+
+def test_two_calls_of_one_function_in_a_chunk_are_two() -> None:
+    (first, second) = streamed(delta(tool_calls=[called("a", "{}"), called("a", "[]")])).tool_calls
+    assert (first.arguments, second.arguments) == ("{}", "[]")
+
+
+def test_a_name_that_is_repeated_or_comes_in_pieces_begins_no_call() -> None:
+    repeated = [delta(tool_calls=[called("look", piece)]) for piece in ("{", "}")]
+    pieces = [delta(tool_calls=[called(piece, "")]) for piece in ("lo", "ok")]
+    begun = [delta(tool_calls=[called("look", ""), called(None, "{}")])]
+    for chunks in (repeated, [*pieces, delta(tool_calls=[called(None, "{}")])], begun):
+        (call,) = streamed(*chunks).tool_calls
+        assert (call.name, call.arguments) == ("look", "{}")
+
+
+@pytest.mark.parametrize("error", ["over capacity", {"message": "over capacity"}])
+def test_an_error_of_groqs_own_is_a_failure(error: Any) -> None:
+    cut = {"x_groq": {"error": error}, "choices": [{"index": 0, "delta": {}, "finish_reason": None}]}
+    assert streamed(delta(content="a"), cut).error_message == "over capacity"
+    assert unary({"x_groq": {"error": error}, "choices": []}).error_message == "over capacity"
+
+
+def test_events_behind_many_blanks_are_events() -> None:
+    body = b"\n" * 100 + b'data: {"choices":[{"delta":{"content":"a"}}]}\n\n'
+    for content_type in ("text/event-stream", "text/plain"):
+        assert read(HELLO, body, content_type, 200).output == "a"

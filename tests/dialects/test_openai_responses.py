@@ -372,3 +372,19 @@ def test_ill_typed_values_raise_nothing(values: Any, kind: str) -> None:
         told, {"type": "response.output_item.done", "item": item}, {"type": "response.completed", "response": values}
     )
     assert evolve(parsed, notes=()).terminal is True
+
+
+def test_an_error_among_the_events_of_a_whole_stream_is_told() -> None:
+    item = {"type": "message", "id": "m", "role": "assistant", "content": [{"type": "output_text", "text": "ab"}]}
+    said = [delta("output_text", piece, output_index=0, item_id="m") for piece in ("a", "b")]
+    error = {"type": "error", "code": "server_error", "message": "lost"}
+    last = {"type": "response.completed", "response": response([item])}
+    parsed = streamed(said[0], error, said[1], last)
+    assert (parsed.output, parsed.error_type, parsed.error_message) == ("ab", "server_error", "lost")
+    assert streamed(*said, last).error_type is None
+
+
+def test_an_answer_that_a_filter_cut_short_was_filtered() -> None:
+    parsed = unary(response([], "incomplete", incomplete_details={"reason": "content_filter"}))
+    assert (parsed.content_filter, parsed.finish_reason) == ("output", "content_filter")
+    assert unary(response([], "incomplete", incomplete_details={"reason": "max_output_tokens"})).content_filter is None

@@ -180,3 +180,21 @@ def test_generic_leaves_the_end_of_a_stream_to_the_framing() -> None:
         LIMIT,
     )
     assert (parsed.stream, parsed.terminal) == (True, None)
+
+
+@pytest.mark.parametrize(
+    ("path", "model"),
+    [
+        ("/openai/deployments/my%20gpt/chat/completions", "my gpt"),
+        ("/v1/projects/p/locations/l/publishers/anthropic/models/claude-sonnet-4@20250514:rawPredict",
+         "claude-sonnet-4@20250514"),
+        ("/v1/chat/completions", None),
+    ],
+)  # fmt: skip
+def test_the_path_names_the_model_where_the_body_does_not(path: str, model: str | None) -> None:
+    assert parse(exchange(b'{"messages":[]}', endpoint=path), LIMIT).model_requested == model
+    assert parse(exchange(REQUEST, endpoint=path), LIMIT).model_requested == "gpt-4o"
+
+
+def test_a_colon_may_be_written_in_another_way() -> None:
+    assert choose("/v1beta/models/gemini-2.5-flash%3AgenerateContent", {}, "").name == "gemini"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ...records import ContentPart, Message, Tool, ToolCall
-from ..json_values import Notes, compact, items, kind, mapping, name, text, writable
+from ..json_values import Notes, compact, items, kind, listed, mapping, name, text, writable
 from .results import result_failed, result_text
 from .sources import joined_text, place, source, title, url
 
@@ -82,7 +82,7 @@ def _tool_reader(type_of_block: str) -> Callable[[dict[str, Any], Notes], Conten
 
 
 def _media(blocks: list[Any]) -> Iterator[ContentPart]:
-    for block in map(mapping, blocks):
+    for block in map(mapping, listed(blocks)):
         read = _MEDIA.get(text(block.get("type")) or "")
         if read:
             yield read(block)

@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from ...records import Document
-from ..json_values import mapping, text
+from ..json_values import listed, mapping, text
 from .sources import joined_text, place, source, title, url
 
 
 def documents_asked(request: dict[str, Any]) -> tuple[Document, ...]:
     """Those of a prompt, each once; also those that its tools brought and its earlier searches found."""
-    contents = [mapping(message).get("content") for message in _listed(request.get("messages"))]
+    contents = [mapping(message).get("content") for message in listed(request.get("messages"))]
     blocks = [block for content in contents for block in _blocks(content)]
     results = [block for block in blocks if block.get("type") == "tool_result"]
     brought = [block for result in results for block in _blocks(result.get("content"))]
@@ -33,12 +33,8 @@ def _once(found: Iterable[Document]) -> tuple[Document, ...]:
     return tuple(dict.fromkeys(each for each in found if each.id or each.title or each.url or each.text))
 
 
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
 def _blocks(content: Any) -> list[dict[str, Any]]:
-    return [block for block in _listed(content) if isinstance(block, dict)]
+    return [block for block in listed(content) if isinstance(block, dict)]
 
 
 def _of_block(block: dict[str, Any]) -> Iterator[Document]:

@@ -47,6 +47,8 @@ REFUSALS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 def read_leniently(data: bytes, notes: Notes) -> StreamEvent:
     """The event in an event's data that was refused; an empty one and a note when there is none."""
+    if not data:
+        return StreamEvent()
     if data.strip() == _DONE:
         return StreamEvent(type="message_stop")
     value = loads(data, "an event", notes)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ..json_values import mapping, text
+from ..json_values import listed, mapping, text
 from .sources import source
 
 _WORDS = ("error_code", "error_message", "title", "url", "stdout", "stderr", "text", "tool_name")
@@ -18,7 +18,7 @@ _LISTS = ("content", "lines", "tool_references")
 
 def result_text(content: Any) -> str | None:
     """What a result says, a piece a line; None when that is nothing."""
-    pieces = content if isinstance(content, list) else [content]
+    pieces = listed(content) if isinstance(content, list) else [content]
     return "\n".join(words for piece in pieces for words in _words(piece)) or None
 
 
@@ -27,7 +27,7 @@ def result_failed(content: Any) -> bool | None:
     if not isinstance(content, (dict, list)):
         return None
     fields = mapping(content)
-    return "error_code" in fields or fields.get("return_code", 0) != 0
+    return "error_code" in fields or fields.get("return_code") not in (None, 0)
 
 
 def _words(piece: Any) -> Iterator[str]:
@@ -38,10 +38,10 @@ def _words(piece: Any) -> Iterator[str]:
     yield from filter(None, (text(fields.get("content")), _document_text(fields.get("content"))))
     for key in _LISTS:
         inner = fields.get(key)
-        yield from _listed(inner) if isinstance(inner, list) else ()
+        yield from _told(listed(inner))
 
 
-def _listed(values: list[Any]) -> Iterator[str]:
+def _told(values: list[Any]) -> Iterator[str]:
     for value in values:
         if text(value):
             yield value

@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from ..json_values import LONGEST_NAME, mapping, text
+from ..json_values import LONGEST_NAME, listed, mapping, text
 
 LONGEST_URL = 4096
 LONGEST_TITLE = 1024
@@ -48,7 +48,7 @@ def source(value: Any) -> Source:
 def joined_text(content: Any, between: str = "\n") -> str | None:
     """The text of content that is a string or a list of text blocks."""
     if isinstance(content, list):
-        texts = (text(mapping(block).get("text")) for block in content)
+        texts = (text(mapping(block).get("text")) for block in listed(content))
         content = between.join(piece for piece in texts if piece)
     return text(content)
 

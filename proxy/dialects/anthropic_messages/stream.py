@@ -16,10 +16,10 @@ from msgspec import Struct
 from ...wire.sse import Decoder, Event
 from ..base import fed
 from ..failures import Failure, failure_of
-from ..json_values import Notes, kind, loads, mapping, text
+from ..json_values import MOST_ENTRIES, Notes, kind, loads, mapping, text
 from .events import REFUSALS, Delta, StreamEvent, read_leniently, typed
 from .runs import end_of_run, prefix_of, texts_of
-from .usage import merged
+from .usage import merge
 
 #: By type of a block: the field that its deltas add to.
 _FIELDS = {
@@ -143,8 +143,10 @@ class _Stream:
         return block
 
     def _begin(self, index: int, start: dict[str, Any]) -> _Block:
-        block = self._open[index] = _Block(start)
-        self._blocks.append(block)
+        block = _Block(start)
+        if len(self._blocks) < MOST_ENTRIES:
+            self._open[index] = block
+            self._blocks.append(block)
         return block
 
     def _aside(self, event: Event, told: StreamEvent) -> None:
@@ -209,7 +211,7 @@ class _Stream:
 
     def _count(self, usage: Any) -> None:
         if isinstance(usage, dict):
-            self._usage = merged(self._usage, usage)
+            merge(self._usage, usage)
         elif usage is not None:
             self._notes.add(f"usage is {kind(usage)}, not an object")
 
@@ -219,7 +221,7 @@ class _Stream:
         usage = {"usage": self._usage} if self._usage else {}
         return Assembled(
             message={**self._head, **blocks, **usage},
-            answer_counted=self._answer_counted or (self._stopped and self._failure is None),
+            answer_counted=self._answer_counted or (self._stopped and self._first_content_offset is None),
             failure=self._failure,
             terminal=self._stopped,
             first_content_offset=self._first_content_offset,

@@ -9,12 +9,13 @@ from __future__ import annotations
 from typing import Any
 
 from ...records import Usage, evolve
-from ..json_values import Notes, count, items, kind, mapping, name
+from ..json_values import Notes, count, items, kind, mapping, name, number
 
 _INPUT = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
 _CACHE_WRITES = ("ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens")
 _REQUESTS = "_requests"
 _MOST_REQUESTS = 16
+_MOST_KEYS = 64
 _LARGEST_COST = 1_000_000
 
 
@@ -31,22 +32,23 @@ def usage(reported: Any, notes: Notes) -> Usage | None:
 
 def cost_nano_usd(reported: Any) -> int | None:
     """What a gateway says that it charges, in dollars in its usage object."""
-    cost = mapping(reported).get("cost")
-    if isinstance(cost, (int, float)) and not isinstance(cost, bool) and 0 <= cost < _LARGEST_COST:
-        return round(cost * 1e9)
-    return None
+    cost = number(mapping(reported).get("cost"))
+    return None if cost is None or not 0 <= cost < _LARGEST_COST else round(cost * 1e9)
 
 
-def merged(before: dict[str, Any], later: dict[str, Any]) -> dict[str, Any]:
-    """The usage of a stream, after one more event that reports it.
+def merge(into: dict[str, Any], later: dict[str, Any]) -> None:
+    """Add to the usage of a stream what one more event reports; keys beyond the first 64 are left out.
 
     Its counts are cumulative: the last of each holds. Some servers fill an event's input counts with
     zeros once they have said them; those say nothing.
     """
-    told = {key: value for key, value in later.items() if value is not None}
-    if not any(told.get(key) for key in _INPUT):
-        told = {key: value for key, value in told.items() if key not in _INPUT or key not in before}
-    return before | told
+    silent = _INPUT if not any(later.get(key) for key in _INPUT) else ()
+    for key, value in later.items():
+        if key in into:
+            if value is not None and key not in silent:
+                into[key] = value
+        elif value is not None and len(into) < _MOST_KEYS:
+            into[key] = value
 
 
 def _counts(fields: dict[str, Any], notes: Notes) -> Usage:
@@ -76,7 +78,7 @@ def _requests(fields: dict[str, Any], notes: Notes) -> dict[str, int]:
         for key, value in fields.items()
         if key.endswith(_REQUESTS) and name(key, "a server tool", notes)
     }
-    return {key: number for key, number in list(counted.items())[:_MOST_REQUESTS] if number is not None}
+    return {key: times for key, times in list(counted.items())[:_MOST_REQUESTS] if times is not None}
 
 
 def _with_iterations(counts: Usage, iterations: list[Any], notes: Notes) -> Usage:
@@ -100,5 +102,5 @@ def _with_iterations(counts: Usage, iterations: list[Any], notes: Notes) -> Usag
 
 def _sum(*counts: int | None) -> int | None:
     """Of those that are known."""
-    known = [number for number in counts if number is not None]
+    known = [each for each in counts if each is not None]
     return sum(known) if known else None

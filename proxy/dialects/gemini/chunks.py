@@ -66,7 +66,7 @@ def read_chunk(data: bytes, notes: Notes) -> Chunk:
     try:
         return _typed(data)
     except _REFUSALS:
-        return Chunk() if data.strip() == _DONE else _lenient(data, notes)
+        return Chunk() if not data or data.strip() == _DONE else _lenient(data, notes)
 
 
 def _lenient(data: bytes, notes: Notes) -> Chunk:

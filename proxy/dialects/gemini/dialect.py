@@ -12,10 +12,10 @@ from typing import Any
 from urllib.parse import unquote
 
 from ...records import Choice, Document, Message, Parsed, evolve
-from ..base import Bodies, looks_like_events
+from ..base import Bodies, looks_like_events, start_of
 from ..failures import Failure, failure, page
 from ..identity import identity
-from ..json_values import Notes, count, items, kind, loads, mapping, name, text, writable
+from ..json_values import Notes, count, items, kind, listed, loads, mapping, name, text, writable
 from ..openai_chat.parts import reasoning_of, text_of
 from ..vectors import embedded
 from .grounding import documents, searches
@@ -85,7 +85,7 @@ def _to_embed(request: dict[str, Any], notes: Notes) -> tuple[Message, ...]:
 
 
 def _read_answer(parsed: Parsed, method: str, bodies: Bodies, notes: Notes) -> Parsed:
-    start = bodies.response[:64].lstrip(b"\xef\xbb\xbf\r\n\t ")
+    start = start_of(bodies.response)
     if method in ("embedContent", "batchEmbedContents"):
         return _read_vectors(parsed, bodies, notes)
     if method == "countTokens":
@@ -189,7 +189,7 @@ def _content_filter(feedback: dict[str, Any], candidates: list[dict[str, Any]]) 
 
 def _blocked(side: str, reason: Any, told: dict[str, Any]) -> list[str]:
     ratings = either(told, "safetyRatings")
-    blocked = [mapping(rating) for rating in (ratings if isinstance(ratings, list) else [])]
+    blocked = [mapping(rating) for rating in listed(ratings)]
     named = [rating.get("category") for rating in blocked if rating.get("blocked") is True]
     words = [text(word) for word in named] if any(map(text, named)) else [text(reason)]
     return [f"{side}: {word.removeprefix('HARM_CATEGORY_').lower()[:_LONGEST_FINDING]}" for word in words if word]

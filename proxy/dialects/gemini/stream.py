@@ -15,7 +15,7 @@ from msgspec import Struct
 from ...wire.sse import Decoder, Event
 from ..base import fed
 from ..failures import Failure, failure_of
-from ..json_values import Notes, mapping
+from ..json_values import MOST_ENTRIES, Notes, mapping
 from .array import Element, elements
 from .calls import joined_calls
 from .chunks import BESIDE, Candidate, Chunk, read_chunk
@@ -77,7 +77,7 @@ class _Stream:
         for event in events:
             chunk = read_chunk(event.data, notes)
             for candidate in chunk.candidates or ():
-                answer = answers.get(candidate.index) or answers.setdefault(candidate.index, _Answer())
+                answer = answers.get(candidate.index) or self._begin(candidate.index)
                 if answer.take(candidate) and waiting:
                     waiting = False
                     self._first_content_offset = event.end
@@ -88,6 +88,12 @@ class _Stream:
                 self._take_odd_usage(reported)
             if self._heading or chunk.prompt_feedback or chunk.error:
                 self._take_aside(chunk)
+
+    def _begin(self, index: int) -> _Answer:
+        if len(self._answers) >= MOST_ENTRIES:
+            self._notes.add("there are more candidates than are read")
+            return _Answer()
+        return self._answers.setdefault(index, _Answer())
 
     def _take_odd_usage(self, reported: Any) -> None:
         if isinstance(reported, dict):
@@ -165,7 +171,7 @@ class _Answer:
         if not isinstance(said, str):
             self._run = None
             self._parts.append(part)
-            return bool(part)
+            return any(not key.startswith("thought") for key in part)
         if not said:
             return False
         thinking = part.get("thought") is True

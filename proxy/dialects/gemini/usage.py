@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ...records import Usage
-from ..json_values import Notes, count, kind, mapping
+from ..json_values import Notes, count, kind, listed, mapping
 from .parts import either
 
 _INPUT = ("promptTokenCount", "toolUsePromptTokenCount")
@@ -62,7 +62,7 @@ def _rest(fields: dict[str, Any], asked: int | None, notes: Notes) -> int | None
 
 
 def _modality(fields: dict[str, Any], keys: Iterable[str], modality: str, notes: Notes) -> int | None:
-    details = [detail for key in keys if isinstance(listed := either(fields, key), list) for detail in listed]
+    details = [detail for key in keys for detail in listed(either(fields, key))]
     return _total(
         _count(mapping(detail), "tokenCount", notes)
         for detail in details

@@ -89,7 +89,9 @@ class _Stream:
             try:
                 piece = _typed(line.data)
             except _REFUSALS:
-                piece = read_leniently(line.data, notes)
+                if (read := read_leniently(line.data, notes)) is None:
+                    continue
+                piece = read
             delta = piece.message
             if delta is None:
                 content, thought = piece.response, piece.thinking
@@ -138,12 +140,14 @@ class _Stream:
         )
 
 
-def read_leniently(data: bytes, notes: Notes) -> Piece:
-    """What can be read on a line; an empty piece and a note when it holds none."""
+def read_leniently(data: bytes, notes: Notes) -> Piece | None:
+    """What can be read on a line; None and a note when it holds nothing."""
     value = loads(data, "a line", notes)
-    if value is not None and not isinstance(value, dict):
-        notes.add(f"a line holds {kind(value)}, not an object")
-    fields = mapping(value)
+    if not isinstance(value, dict):
+        if value is not None:
+            notes.add(f"a line holds {kind(value)}, not an object")
+        return None
+    fields = value
     return Piece(
         message=_delta(fields["message"], notes) if isinstance(fields.get("message"), dict) else None,
         response=text(fields.get("response")),

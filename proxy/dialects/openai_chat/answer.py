@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from itertools import groupby
 from typing import Any
 
-from ..json_values import Notes, compact, items, mapping, text
+from ..json_values import LONGEST_NAME, MOST_ENTRIES, Notes, compact, items, mapping, text
 from .chunks import CallDelta, ChoiceDelta, Delta
 
 
@@ -26,6 +26,7 @@ class Answer:
         self._annotations: list[Any] = []
         self._context: dict[str, Any] = {}
         self._calls: defaultdict[int, list[_Call]] = defaultdict(list)
+        self._begun = 0  # calls
         self._call: _Call | None = None  # the one that the last delta was about
         self._call_index: Any = None  # as that delta gave it
         self._legacy_call: _Call | None = None
@@ -54,18 +55,30 @@ class Answer:
 
     def _take_calls(self, deltas: list[CallDelta]) -> bool:
         told = False
+        named: list[_Call] = []  # in this chunk
         for delta in deltas:
-            if self._call is None or delta.id or delta.index != self._call_index:
-                self._call, self._call_index = self._find(delta), delta.index
+            called = delta.function or delta.custom
+            is_named = called is not None and bool(called.name)
+            if is_named or self._call is None or delta.id or delta.index != self._call_index:
+                self._call, self._call_index = self._find(delta, named), delta.index
+            if is_named:
+                named.append(self._call)
             told = self._call.take(delta) or told
         return told
 
-    def _find(self, delta: CallDelta) -> _Call:
-        """Calls are told apart by index; where that is missing or always 0, by a new id that comes with a name."""
+    def _find(self, delta: CallDelta, named: list[_Call]) -> _Call:
+        """Calls are told apart by index; where that is missing or always 0, by a name that begins another.
+
+        ``named``: those that the same chunk has named.
+        """
         calls = self._calls[delta.index if isinstance(delta.index, int) else 0]
-        if not calls or calls[-1].is_over(delta):
-            calls.append(_Call())
-        return calls[-1]
+        if calls and not calls[-1].is_over(delta, calls[-1] in named[-1:]):
+            return calls[-1]
+        call = _Call()
+        self._begun += 1
+        if self._begun <= MOST_ENTRIES:
+            calls.append(call)
+        return call
 
     def _take_rare(self, delta: Delta) -> bool:
         told = False
@@ -125,14 +138,23 @@ class _Call:
 
     def __init__(self) -> None:
         self._id: str | None = None
-        self._name = ""
+        self._name: list[str] = []
+        self._name_length = 0
         self._custom = False
         self._arguments: list[str] = []
 
-    def is_over(self, delta: CallDelta) -> bool:
-        """Whether the delta begins another call."""
+    def is_over(self, delta: CallDelta, named_before: bool) -> bool:
+        """Whether the delta begins another call.
+
+        It does when it has a name, and an id that is another; or a name that is another, once arguments
+        have come; or when the call was named before in the same chunk.
+        """
         delta_id, called = text(delta.id), delta.function or delta.custom
-        return bool(self._id and delta_id and delta_id != self._id and called and called.name)
+        said = text(called.name) if called else None
+        if not said:
+            return False
+        other_id = bool(self._id and delta_id and delta_id != self._id)
+        return other_id or named_before or (bool(self._arguments) and said != "".join(self._name))
 
     def take(self, delta: CallDelta) -> bool:
         """Add a delta; whether it carried something."""
@@ -152,16 +174,18 @@ class _Call:
         return True
 
     def _take_name(self, said: str) -> bool:
-        if said != self._name:  # some servers repeat the whole name in every delta
-            self._name += said
+        """Names come in pieces, or whole in every delta. One that is too long to be kept is not gathered."""
+        if said and self._name_length <= LONGEST_NAME and said != "".join(self._name):
+            self._name.append(said)
+            self._name_length += len(said)
         return bool(said)
 
     def value(self) -> dict[str, Any]:
         """The call as a unary answer has it."""
-        arguments = "".join(self._arguments)
+        called, arguments = "".join(self._name), "".join(self._arguments)
         if self._custom:
-            return {"id": self._id, "type": "custom", "custom": {"name": self._name, "input": arguments}}
-        return {"id": self._id, "type": "function", "function": {"name": self._name, "arguments": arguments}}
+            return {"id": self._id, "type": "custom", "custom": {"name": called, "input": arguments}}
+        return {"id": self._id, "type": "function", "function": {"name": called, "arguments": arguments}}
 
 
 def _joined(key: str, pieces: list[Any], notes: Notes) -> str | list[Any]:

@@ -69,6 +69,7 @@ class Chunk(Struct, gc=False):
     choices: list[ChoiceDelta] | None = None
     usage: Any = None
     error: Any = None
+    x_groq: Any = None
 
 
 END = Chunk()  #: stands for the ``[DONE]`` that ends a stream
@@ -92,6 +93,8 @@ def read_head(data: bytes) -> dict[str, Any]:
 
 def read_lenient(data: bytes, notes: Notes) -> Chunk:
     """The chunk in an event's data, as far as it is one; an empty one and a note when there is none."""
+    if not data:
+        return Chunk()
     if data.strip() == _DONE:
         return END
     value = loads(data, "an event", notes)
@@ -102,6 +105,7 @@ def read_lenient(data: bytes, notes: Notes) -> Chunk:
         choices=[_choice(mapping(choice), notes) for choice in items(fields.get("choices"), "choices", notes)],
         usage=fields.get("usage"),
         error=fields.get("error"),
+        x_groq=fields.get("x_groq"),
     )
 
 

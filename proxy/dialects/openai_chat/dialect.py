@@ -14,7 +14,7 @@ from ..base import Bodies, looks_like_events
 from ..documents import cited, distinct, documents
 from ..failures import Failure, failure, failure_of
 from ..identity import identity
-from ..json_values import LONGEST_NAME, Notes, items, mapping, name, writable
+from ..json_values import LONGEST_NAME, Notes, compact, items, listed, mapping, name, writable
 from ..openai_charges import cost_nano_usd
 from ..openai_filters import content_filter
 from ..openai_usage import processing_us, usage
@@ -87,8 +87,9 @@ def _read_stream(parsed: Parsed, stream: Assembled, bodies: Bodies, notes: Notes
 
 
 def _in_choices(completion: dict[str, Any]) -> Failure | None:
-    """OpenRouter tells of a provider's failure in the choice that it cut short."""
-    errors = (mapping(choice).get("error") for choice in _listed(completion.get("choices")))
+    """OpenRouter tells of a provider's failure in the choice that it cut short, Groq in a field of its own."""
+    errors = [mapping(choice).get("error") for choice in listed(completion.get("choices"))]
+    errors.append(mapping(completion.get("x_groq")).get("error"))
     return next((failure_of(error) for error in errors if error), None)
 
 
@@ -126,7 +127,7 @@ def _read_completion(
 
 def _retrieved(completion: dict[str, Any], notes: Notes) -> tuple[Document, ...]:
     """What an answer says that it was made from, beside its choices and in their messages."""
-    messages = [mapping(mapping(choice).get("message")) for choice in _listed(completion.get("choices"))]
+    messages = [mapping(mapping(choice).get("message")) for choice in listed(completion.get("choices"))]
     return (
         *documents(completion.get("search_results"), "search_results", "search_results", notes),
         *documents(completion.get("citations"), "citation", "citations", notes),
@@ -144,17 +145,13 @@ def _retrieved(completion: dict[str, Any], notes: Notes) -> tuple[Document, ...]
 
 def _referenced(content: Any) -> tuple[Document, ...]:
     """Mistral's parts of a text that refer to results of tools by their number."""
-    parts = [mapping(part) for part in _listed(content)]
+    parts = [mapping(part) for part in listed(content)]
     return tuple(
-        Document(source="citation", id=str(number)[:LONGEST_NAME])
+        Document(source="citation", id=(compact(number) or "")[:LONGEST_NAME] or None)
         for part in parts
         if part.get("type") == "reference"
-        for number in _listed(part.get("reference_ids"))
+        for number in listed(part.get("reference_ids"))
     )
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
 
 
 def _choices(completion: dict[str, Any], notes: Notes) -> tuple[Choice, ...]:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ...records import ContentPart, Message, Tool, ToolCall
-from ..json_values import Notes, compact, items, kind, mapping, name, text, writable
+from ..json_values import Notes, compact, items, kind, listed, mapping, name, text, writable
 from ..media import base64_size
 
 _LONGEST_URL = 4096
@@ -122,7 +122,7 @@ def _refusal(part: dict[str, Any]) -> ContentPart:
 def _thinking(part: dict[str, Any]) -> ContentPart:
     thought = part.get("thinking")
     if isinstance(thought, list):
-        thought = "".join(text(mapping(piece).get("text")) or "" for piece in thought)
+        thought = "".join(text(mapping(piece).get("text")) or "" for piece in listed(thought))
     return ContentPart(type="reasoning", text=text(thought))
 
 

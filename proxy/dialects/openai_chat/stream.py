@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from ...wire.sse import MESSAGE, Decoder, Event
 from ..failures import Failure, failure_of
-from ..json_values import Notes, loads, mapping
+from ..json_values import MOST_ENTRIES, Notes, loads, mapping
 from .answer import Answer
 from .chunks import END, LATER, REFUSALS, Chunk, read_head, read_lenient, read_typed
 
@@ -88,11 +88,14 @@ class Assembly:
                         answer.take_rest(choice)
                         self._usage = choice.usage or self._usage
                         self._failure = self._failure or (failure_of(choice.error) if choice.error else None)
-            if chunk.usage or chunk.error or not choices or event.type != MESSAGE:
+            if chunk.usage or chunk.error or not choices or chunk.x_groq or event.type != MESSAGE:
                 self._aside(event, chunk)
 
     def _begin(self, index: int, event: Event) -> Answer:
         self._heads.setdefault("first", event.data)
+        if len(self._answers) >= MOST_ENTRIES:
+            self._notes.add("there are more choices than are read")
+            return Answer()
         return self._answers.setdefault(index, Answer())
 
     def _aside(self, event: Event, chunk: Chunk) -> None:
@@ -103,8 +106,9 @@ class Assembly:
             return
         self._heads.setdefault("opening", event.data)
         self._heads["closing"] = event.data
-        if chunk.error or event.type == "error":
-            error = chunk.error or loads(event.data, "an error event", Notes()) or event.data.decode("utf-8", "replace")
+        told = chunk.error or mapping(chunk.x_groq).get("error")
+        if told or event.type == "error":
+            error = told or loads(event.data, "an error event", Notes()) or event.data.decode("utf-8", "replace")
             self._error, self._failure = self._error or error, self._failure or failure_of(error)
 
     def _result(self) -> Assembled:

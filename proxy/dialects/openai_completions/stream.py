@@ -14,7 +14,7 @@ from msgspec import Meta, Struct
 
 from ...wire.sse import Decoder
 from ..failures import Failure, failure_of
-from ..json_values import Notes, count, items, loads, mapping, text
+from ..json_values import MOST_ENTRIES, Notes, count, items, loads, mapping, text
 
 _READ_BYTES = 65_536  # taken at once: their events are the memory that reading needs
 
@@ -94,6 +94,8 @@ class Assembly:
             self._take_any(data, end)
 
     def _take_any(self, data: bytes, end: int) -> None:
+        if not data:
+            return
         if data.strip() == b"[DONE]":
             self._done = True
             return
@@ -106,6 +108,9 @@ class Assembly:
 
     def _take_choice(self, delta: dict[str, Any], end: int) -> None:
         index = count(delta.get("index"), "choice index", self._notes) or 0
+        if index not in self._rest and len(self._rest) >= MOST_ENTRIES:
+            self._notes.add("there are more choices than are read")
+            return
         self._rest[index] |= {key: value for key, value in delta.items() if value and key not in ("text", "logprobs")}
         for key, values in mapping(delta.get("logprobs")).items():
             if isinstance(values, list):

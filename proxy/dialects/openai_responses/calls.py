@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ...records import ContentPart, evolve
-from ..json_values import Notes, compact, items, mapping, name, text
+from ..json_values import Notes, compact, items, listed, mapping, name, text
 from .content import content, image
 
 Parts = tuple[ContentPart, ...]
@@ -103,7 +103,7 @@ def _shell_call(item: dict[str, Any], notes: Notes) -> Parts:
 
 def _shell_output(item: dict[str, Any], notes: Notes) -> Parts:
     output = item.get("output")
-    runs = [mapping(run) for run in output] if isinstance(output, list) else []
+    runs = [mapping(run) for run in listed(output)]
     said = "".join(text(run.get(stream)) or "" for run in runs for stream in ("stdout", "stderr"))
     outcomes = [mapping(run.get("outcome")) for run in runs]
     failed = any(outcome.get("type") == "timeout" or outcome.get("exit_code") for outcome in outcomes)
@@ -188,7 +188,7 @@ def _error(item: dict[str, Any], notes: Notes) -> Parts:
 
 def _texts(parts: list[Any]) -> str:
     """The texts of parts of any type."""
-    return "".join(text(mapping(part).get("text")) or "" for part in parts)
+    return "".join(text(mapping(part).get("text")) or "" for part in listed(parts))
 
 
 def _some(item: dict[str, Any], *keys: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ...records import ContentPart, evolve
-from ..json_values import Notes, mapping, text
+from ..json_values import Notes, items, mapping, text
 from ..openai_chat.parts import content_parts
 
 _LONGEST = 4096
@@ -20,7 +20,7 @@ def content(value: Any, notes: Notes) -> tuple[ContentPart, ...]:
     """The parts of a content, which is a text or a list; of anything else none, with a note."""
     if not isinstance(value, list):
         return content_parts(value, notes)
-    return tuple(part for each in value for part in _parts(each, notes))
+    return tuple(part for each in items(value, "content", notes) for part in _parts(each, notes))
 
 
 def _parts(value: Any, notes: Notes) -> tuple[ContentPart, ...]:

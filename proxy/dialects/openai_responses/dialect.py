@@ -12,7 +12,7 @@ from ...records import Choice, Message, Parsed, evolve
 from ..base import Bodies, looks_like_events
 from ..failures import Failure, excerpt, failure
 from ..identity import identity
-from ..json_values import Notes, count, items, kind, loads, mapping, name, writable
+from ..json_values import Notes, count, items, kind, listed, loads, mapping, name, writable
 from ..openai_chat.parts import SYSTEM_ROLES, text_of, tools
 from .content import content
 from .documents import found, found_or_cited
@@ -61,7 +61,7 @@ def _read_request(bodies: Bodies, notes: Notes) -> Parsed:
         input=asked,
         tools=tools(request, notes),
         identity=identity(request, notes),
-        documents=found(_list(request.get("input"))),
+        documents=found(listed(request.get("input"))),
         background=request.get("background") is True,
         retrieved=_is_later(bodies),
     )
@@ -150,7 +150,7 @@ def _choices(response: dict[str, Any], output: list[Any], notes: Notes) -> tuple
     finish_reason = _finish_reason(response, notes)
     if not output and finish_reason in (None, "failed", "cancelled"):
         return ()
-    logprobs = [each for item in output for part in _list(mapping(item).get("content")) for each in _logprobs(part)]
+    logprobs = [each for item in output for part in listed(mapping(item).get("content")) for each in _logprobs(part)]
     return (
         Choice(
             index=0,
@@ -172,15 +172,11 @@ def _finish_reason(response: dict[str, Any], notes: Notes) -> str | None:
 def _results(response: dict[str, Any], notes: Notes) -> int | None:
     """Of a list: how many items it has. Of a count of tokens that was asked for in advance: that count."""
     if response.get("object") == "list":
-        return len(_list(response.get("data")))
+        return len(listed(response.get("data")))
     if response.get("object") == "response.input_tokens":
         return count(response.get("input_tokens"), "input_tokens", notes)
     return None
 
 
 def _logprobs(part: Any) -> list[Any]:
-    return _list(mapping(part).get("logprobs"))
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
+    return listed(mapping(part).get("logprobs"))

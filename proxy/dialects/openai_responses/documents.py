@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ...records import Document
-from ..json_values import mapping, text
+from ..documents import score
+from ..json_values import listed, mapping, text
 
 _MOST = 1000
 _LONGEST_NAME = 4096
@@ -38,13 +39,12 @@ def _found(item: dict[str, Any]) -> Iterator[Document]:
 
 
 def _result(fields: dict[str, Any]) -> Document:
-    score = fields.get("score")
     return Document(
         source="file_search",
         id=_name(fields.get("file_id")),
         title=_name(fields.get("filename")),
         text=text(fields.get("text")),
-        score=float(score) if isinstance(score, (int, float)) and abs(score) < 1e300 else None,
+        score=score(fields.get("score")),
     )
 
 
@@ -63,7 +63,7 @@ def _cited(item: dict[str, Any]) -> Iterator[Document]:
 
 
 def _objects(value: Any) -> list[dict[str, Any]]:
-    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+    return [each for each in listed(value) if isinstance(each, dict)]
 
 
 def _name(value: Any) -> str | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..json_values import mapping, text
+from ..json_values import MOST_ENTRIES, listed, mapping, text
 from .events import Place
 
 _Key = tuple[int | None, str | None]
@@ -30,6 +30,7 @@ class Node:
 
     def __init__(self, fields: dict[str, Any]) -> None:
         self.fields = fields
+        self.annotations: list[Any] = []  # told one by one
         self.told = False  # an event said that it begins
         self.whole = False  # an event said how it ended
         self._texts: dict[str, Text] = {}
@@ -61,6 +62,8 @@ class Node:
                 value[key] = "".join(pieces.pieces)
             if pieces.logprobs and not value.get("logprobs"):
                 value["logprobs"] = pieces.logprobs
+        if self.annotations and not self._has("annotations"):
+            value["annotations"] = [*listed(value.get("annotations")), *self.annotations]
         for key, nodes in self._parts.items():
             if not self._has(key):
                 value[key] = [nodes[place].value() for place in sorted(nodes)]
@@ -132,6 +135,8 @@ class Gathering:
 
     def _add(self, key: _Key, item: dict[str, Any]) -> Node:
         node = Node(item)
+        if len(self._items) >= MOST_ENTRIES:
+            return node
         index, item_id = key
         self._items.append((index, node))
         for known_by in (key, (index, None), (None, item_id)):

@@ -11,7 +11,7 @@ from itertools import groupby
 from typing import Any
 
 from ...records import ContentPart, Message, ToolCall, evolve
-from ..json_values import Notes, kind, mapping, name, text
+from ..json_values import Notes, kind, listed, mapping, name, text
 from .calls import TOOLS, Parts
 from .content import content, reasoning
 
@@ -66,8 +66,8 @@ def _parts(type_of_item: str, fields: dict[str, Any], notes: Notes) -> Parts:
 
 def _thoughts(fields: dict[str, Any]) -> Parts:
     """Summaries and thoughts; one without a text tells that there was reasoning, though it cannot be read."""
-    listed = [fields.get(key) for key in ("summary", "content")]
-    thoughts = [reasoning(mapping(part)) for parts in listed if isinstance(parts, list) for part in parts]
+    told = [fields.get(key) for key in ("summary", "content")]
+    thoughts = [reasoning(mapping(part)) for parts in told for part in listed(parts)]
     return tuple(part for part in thoughts if part.text) or (ContentPart(type="reasoning"),)
 
 
@@ -120,7 +120,7 @@ _TELLING = ("text", "refusal", "transcript", "query", "queries", "url", "command
 
 def _holds_text(value: Any) -> bool:
     """A text, a list with some, or an object with one in a place that models write to."""
-    parts = value if isinstance(value, list) else [value]
+    parts = listed(value) if isinstance(value, list) else [value]
     return any(
         bool(text(part)) or any(mapping(part).get(key) not in (None, "", [], [""]) for key in _TELLING)
         for part in parts

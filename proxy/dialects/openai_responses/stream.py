@@ -15,7 +15,7 @@ from msgspec import Struct
 from ...wire.sse import Decoder, Event
 from ..base import fed
 from ..failures import Failure, failure_of
-from ..json_values import Notes, compact, mapping, text
+from ..json_values import Notes, compact, listed, mapping, text
 from .events import (
     DONE,
     ERROR,
@@ -31,6 +31,8 @@ from .events import (
 from .gathering import Gathering, Text, integer
 from .items import has_content
 
+_ERROR_TYPE = b'"error"'  # not within a text, where the quotes are escaped
+_MOST_ANNOTATIONS = 1000  # of one part
 _AT_THE_END = 4  # events, the one that ends the stream among them
 
 _Slot = tuple[str, int | None, str | None, int | None, int | None]
@@ -47,11 +49,13 @@ class Assembled(Struct, frozen=True, kw_only=True):
 
 def assemble(body: bytes, notes: Notes) -> Assembled:
     """Put the body of an event stream together, whole or cut."""
-    events = [event for some in fed(Decoder(), body, notes) for event in some]
+    # Blank events, which keep a connection alive, are nothing to be kept.
+    events = [event for some in fed(Decoder(), body, notes) for event in some if event.data or event.type == ERROR]
     stream = _Stream(notes)
     last = _whole(events)
     stream.gather(events, until_content=last is not None)
     if last is not None:
+        stream.look_for_errors(events)
         stream.take(last)
     return stream.result()
 
@@ -95,6 +99,14 @@ class _Stream:
                 if until_content:
                     return
 
+    def look_for_errors(self, events: list[Event]) -> None:
+        """Take the errors alone: a stream may tell of one and end as if there was none."""
+        for event in events:
+            if event.type == ERROR or _ERROR_TYPE in event.data:
+                told = read_event(event.data, event.type, self._notes)
+                if told["type"] == ERROR:
+                    self.take(told)
+
     def take(self, event: dict[str, Any], slot: _Slot | None = None) -> bool:
         """Take an event of any type; whether it carried something of the answer.
 
@@ -125,7 +137,7 @@ class _Stream:
         elif slot:
             self._open[slot] = written
         written.pieces.append(said)
-        written.logprobs += _list(event.get("logprobs")) if step == "delta" or not written.logprobs else []
+        written.logprobs += listed(event.get("logprobs")) if step == "delta" or not written.logprobs else []
         return True
 
     def _take_part(self, event: dict[str, Any], step: str, key: str, index: str) -> bool:
@@ -159,7 +171,8 @@ class _Stream:
         part = self._gathering.item(event, "message").part(
             "content", integer(event.get("content_index")), "output_text"
         )
-        part.fields["annotations"] = [*_list(part.fields.get("annotations")), event.get("annotation")]
+        if len(part.annotations) < _MOST_ANNOTATIONS:
+            part.annotations.append(event.get("annotation"))
         return False
 
     def _take_picture(self, event: dict[str, Any]) -> bool:
@@ -193,7 +206,7 @@ class _Stream:
     def result(self) -> Assembled:
         """What it amounts to, once all was taken."""
         return Assembled(
-            response={**self._response, "output": _list(self._response.get("output")) or self._gathering.output()},
+            response={**self._response, "output": listed(self._response.get("output")) or self._gathering.output()},
             failure=self._failure,
             terminal=self._closed,
             first_content_offset=self._first_content_offset,
@@ -207,7 +220,3 @@ def _written(said: Any) -> str | None:
 
 def _is_thought(part: dict[str, Any]) -> bool:
     return part.get("type") in ("summary_text", "reasoning_text")
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []

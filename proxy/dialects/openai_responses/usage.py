@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ...records import Usage, evolve
-from ..json_values import Notes, count, mapping, text
+from ..json_values import Notes, count, listed, mapping, number, text
 from ..openai_usage import usage
 
 #: By type of item: the name that the use of a tool is paid under.
@@ -41,8 +41,8 @@ def charged_nano_usd(response: dict[str, Any]) -> int | None:
     """What the provider itself says it charges: OpenRouter in dollars, xAI in ticks of 0.1 nano-dollar."""
     reported = mapping(response.get("usage"))
     for key, nano_usd in _CHARGES.items():
-        charge = reported.get(key)
-        if isinstance(charge, (int, float)) and not isinstance(charge, bool) and 0 <= charge * nano_usd < _LARGEST:
+        charge = number(reported.get(key))
+        if charge is not None and 0 <= charge * nano_usd < _LARGEST:
             return round(charge * nano_usd)
     return None
 
@@ -60,13 +60,16 @@ def _used(output: list[Any]) -> dict[str, int]:
 def filtered(response: dict[str, Any]) -> str | None:
     """What filters found, by side: ``input: jailbreak, output: violence``; None for nothing."""
     found = dict.fromkeys([*_stopped(response), *_flagged(mapping(response.get("moderation")))])
+    stopped = mapping(response.get("incomplete_details")).get("reason") == "content_filter"
+    if stopped and not any(each.startswith("output") for each in found):
+        found["output"] = None
     return ", ".join(list(found)[:_MOST_FILTERS]) or None
 
 
 def _stopped(response: dict[str, Any]) -> Iterator[str]:
     """Of Azure's filters: those that stopped something. They stand in the response, or in its error."""
-    listed = response.get("content_filters") or mapping(response.get("error")).get("content_filters")
-    for each in map(mapping, listed if isinstance(listed, list) else ()):
+    filters = response.get("content_filters") or mapping(response.get("error")).get("content_filters")
+    for each in map(mapping, listed(filters)):
         side = _SIDES.get(text(each.get("source_type")) or "", "output")
         for label, result in mapping(each.get("content_filter_results")).items():
             if mapping(result).get("filtered") is True:
