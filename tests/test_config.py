@@ -62,7 +62,7 @@ def test_rules_and_prices(file: Path) -> None:
         ('[[prices]]\nmodel = "m"\ninput = nan\noutput = 1', "from 0 to"),
         ('[[prices]]\nmodel = "m"\ninput = 1e9\noutput = 1', "from 0 to"),
         ('[[prices]]\nmodel = "m"\ninput = 1\noutput = 1\nsince = "soon"', "must be a date"),
-        ('[[prices]]\ninput = 1\noutput = 1', "has no model"),
+        ("[[prices]]\ninput = 1\noutput = 1", "has no model"),
         ('[retrieval]\npaths = ["extra"]', "begins with $"),
         ('[retrieval]\ntags = ["<doc>"]', "not the name of a tag"),
     ],

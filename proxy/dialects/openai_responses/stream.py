@@ -7,6 +7,7 @@ its pieces into the same object.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -32,6 +33,8 @@ from .gathering import Gathering, Text, integer
 from .items import has_content
 
 _ERROR_TYPE = b'"error"'  # not within a text, where the quotes are escaped
+_ERROR_TOLD = re.compile(rb'"error"(?!\s*:\s*null)')  # as a type or a field
+_ERROR_NAMED = re.compile(rb"event:\s*error")
 _MOST_ANNOTATIONS = 1000  # of one part
 _AT_THE_END = 4  # events, the one that ends the stream among them
 
@@ -55,7 +58,8 @@ def assemble(body: bytes, notes: Notes) -> Assembled:
     last = _whole(events)
     stream.gather(events, until_content=last is not None)
     if last is not None:
-        stream.look_for_errors(events)
+        if _ERROR_TOLD.search(body) or _ERROR_NAMED.search(body):  # seldom; else each event need not be looked at
+            stream.look_for_errors(events)
         stream.take(last)
     return stream.result()
 
