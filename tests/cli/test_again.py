@@ -6,7 +6,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ import pytest
 from proxy.ingest.worker import WriterLock
 from tests.cli.recorded import exchanged, llmtap, new_call, record
 from tests.fakes.upstream import FakeUpstream
+from tests.harness.eventually import eventually
 from tests.harness.server import LlmtapServer
 from tests.harness.watched import ROOT, clean_environment
 
@@ -90,10 +90,7 @@ def test_an_interrupted_command_says_what_becomes_of_its_job(data: Path) -> None
         WriterLock(data),
         subprocess.Popen(command, cwd=ROOT, env=clean_environment(), stderr=subprocess.PIPE) as running,
     ):
-        deadline = time.monotonic() + 20
-        while not list((data / "journal").glob("command-*")):
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        eventually(lambda: list((data / "journal").glob("command-*")), "the job is in a journal")
         running.send_signal(signal.SIGINT)
         assert running.stderr is not None
         assert b"goes on where llmtap serve runs" in running.stderr.read()

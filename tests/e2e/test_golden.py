@@ -47,6 +47,8 @@ def differences(row: dict[str, Any], case: Case) -> dict[str, Any]:
     if expected.get("background") or expected.get("retrieved"):
         return {}  # what one of these brings belongs to the other
     wanted = {name: expected.get(name) for name in SAME}
+    if wanted["model_requested"] is None:
+        del wanted["model_requested"]  # a path may name it, which a dialect is not shown
     usage = expected.get("usage") or {}
     if usage.get("input_tokens") is not None and usage.get("output_tokens") is not None:  # nothing to be estimated
         wanted |= {name: usage.get(name) for name in COUNTED} | {"tokens_source": "upstream"}

@@ -31,6 +31,7 @@ inject_usage = true
 model = "text-embedding-3-small"
 upstream = "openai"
 input = 0.02
+output = 0
 """ + "".join(f'\n[[upstreams]]\nname = "{name}"\nbase = "{{base}}"\n' for name in ("anthropic", "gemini", "ollama"))
 
 

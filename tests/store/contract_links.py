@@ -182,6 +182,14 @@ class LinksContract:
         (total,) = await store.report(())
         assert (total.output_tokens, total.cost_nano_usd) == (7, 9)
 
+    async def test_where_ids_are_repeated_the_last_call_that_asked_counts(self, open_store: OpenStore) -> None:
+        store = await open_store()
+        older, asked = ended(response_id="resp_1", output_tokens=3), ended(response_id="resp_1", background=True)
+        await write(store, older, asked)
+        await write(store, evolve(ended(response_id="resp_1", output_tokens=7), retrieved=True))
+        assert (await store.call(asked.call.id)).output_tokens == 7
+        assert (await store.call(older.call.id)).output_tokens == 3
+
     async def test_an_answer_asked_for_elsewhere_counts_with_its_first_fetch(self, open_store: OpenStore) -> None:
         store = await open_store()
         first, second = (evolve(ended(response_id="resp_1", output_tokens=7), retrieved=True) for _ in range(2))

@@ -159,10 +159,11 @@ UPDATE call SET retried = 1 WHERE id = ?;
 
 -- name: first_answered
 -- The call that asked for the answer which this one retrieved, or the first retrieval, which stands for it.
+-- Of several, the last: some servers give every answer the same id.
 SELECT first.id FROM call AS own CROSS JOIN call AS first ON first.response_id = own.response_id
 WHERE own.id = ? AND first.response_id IS NOT NULL AND first.id <> own.id
     AND first.upstream IS own.upstream AND (first.retrieved IS NULL OR first.retrieved = 2)
-ORDER BY first.id LIMIT 1;
+ORDER BY first.id DESC LIMIT 1;
 
 -- name: retrieved_before
 -- The retrieval that has stood for this call so far: it ended first.
