@@ -68,7 +68,7 @@ def streams(tokens: int, seed: int) -> Iterator[Stream]:
     yield Stream("openai_responses", "text", list(_responses(words)))
     yield Stream("anthropic_messages", "text", list(_anthropic(words, "text_delta", "text")))
     yield Stream("anthropic_messages", "tool arguments", list(_anthropic(words, "input_json_delta", "partial_json")))
-    yield Stream("gemini", "text", [("", _gemini(word)) for word in words], "\r\n")
+    yield Stream("gemini", "text", [("", _gemini(word, number)) for number, word in enumerate(words, 1)], "\r\n")
     yield Stream("ollama", "text", [("", _ollama(word)) for word in words], ndjson=True)
 
 
@@ -138,10 +138,10 @@ def _anthropic(words: list[str], kind: str, field: str) -> Iterator[Event]:
         yield data["type"], data
 
 
-def _gemini(word: str) -> dict[str, Any]:
+def _gemini(word: str, number: int) -> dict[str, Any]:
     return {
         "candidates": [{"content": {"parts": [{"text": word}], "role": "model"}, "index": 0}],
-        "usageMetadata": {"promptTokenCount": 9, "candidatesTokenCount": 1, "totalTokenCount": 10},
+        "usageMetadata": {"promptTokenCount": 9, "candidatesTokenCount": number, "totalTokenCount": 9 + number},
         "modelVersion": "gemini-2.5-flash", "responseId": "kq1sZ6L2",
     }  # fmt: skip
 

@@ -8,10 +8,10 @@ from urllib.parse import unquote
 
 from msgspec import Struct
 
-from ..records import Exchange, Parsed, evolve
+from ..records import Begin, Exchange, Parsed, evolve
 from ..settings import Retrieval
 from ..wire.encoding import Decoded, decode, encoded_offset
-from ..wire.headers import header_map
+from ..wire.headers import HeaderMaps, header_maps
 from .anthropic_messages.dialect import AnthropicMessages
 from .base import Bodies, Dialect
 from .gemini.dialect import Gemini
@@ -73,7 +73,20 @@ def choose(path: str, request_headers: Mapping[str, str], upstream: str) -> Dial
     return next((row.dialect for row in ROWS if row.reads(path, request_headers, upstream)), GENERIC)
 
 
+def dialect_of(begin: Begin, headers: HeaderMaps) -> Dialect:
+    """The dialect of a recorded call."""
+    return choose(begin.endpoint, headers.request, begin.upstream)
+
+
 def parse(exchange: Exchange, limit_bytes: int, rules: Retrieval = _NO_RULES) -> Parsed:
+    """What a call means: ``parse_as`` by the dialect that is its own."""
+    headers = header_maps(exchange)
+    return parse_as(dialect_of(exchange.begin, headers), exchange, headers, limit_bytes, rules)
+
+
+def parse_as(
+    dialect: Dialect, exchange: Exchange, headers: HeaderMaps, limit_bytes: int, rules: Retrieval = _NO_RULES
+) -> Parsed:
     """What a call means, as far as it can be told. Never raises on what a peer sent.
 
     A body above ``limit_bytes``, or what it expands to above that, is left out with a note. A call
@@ -83,10 +96,10 @@ def parse(exchange: Exchange, limit_bytes: int, rules: Retrieval = _NO_RULES) ->
     begin, head = exchange.begin, exchange.head
     if begin.no_log or (begin.omit_request and begin.omit_response):
         return Parsed()
-    asked, answered = header_map(begin.headers), header_map(head.headers if head else ())
+    asked, answered = headers.request, headers.response
     request = _decoded("the request", exchange.request_body, asked, limit_bytes)
     response = _decoded("the answer", exchange.response_body, answered, limit_bytes)
-    parsed = choose(begin.endpoint, asked, begin.upstream).parse(
+    parsed = dialect.parse(
         Bodies(
             path=begin.endpoint,
             method=begin.method,

@@ -11,11 +11,13 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
-from ..records import Header
+from msgspec import Struct
+
+from ..records import Exchange, Header
 from .identity import URLS, is_clear
 
 RawHeaders = Iterable[tuple[bytes, bytes]]
@@ -177,6 +179,19 @@ def header_map(headers: Iterable[Header]) -> dict[str, str]:
         if not header.hidden:
             found.setdefault(header.name.decode("latin-1").lower(), header.value.decode("utf-8", "replace"))
     return found
+
+
+class HeaderMaps(Struct, frozen=True):
+    """The headers of both halves of a call, each by ``header_map``."""
+
+    request: Mapping[str, str]
+    response: Mapping[str, str]  #: empty as long as there is no answer
+
+
+def header_maps(exchange: Exchange) -> HeaderMaps:
+    """Read once for all that asks for them."""
+    head = exchange.head
+    return HeaderMaps(header_map(exchange.begin.headers), header_map(head.headers if head else ()))
 
 
 #: In this order: which recorded header holds the provider's key.

@@ -85,33 +85,31 @@ class Decoder:
         Gives the place up to which ``data`` was taken. This is done for every token of every
         stream: the expressions here are the ones that were measured to be quick.
         """
-        crlf = _CR in data
-        lines = data.replace(b"\r", b"") if crlf else data
-        stop = lines.rfind(b"\n\n")
-        form = _form(lines, stop) if stop >= 0 else b""
-        if not form or (crlf and not data.startswith(lines[: stop + 2].replace(b"\n", b"\r\n"))):
+        eol = b"\r\n" if _CR in data else b"\n"
+        blank = eol + eol
+        stop = data.rfind(blank)
+        form = _form(data, stop, eol) if stop >= 0 else b""
+        if not form:
             return 0
-        eol, at = b"\r\n" if crlf else b"\n", base
-        if lines.startswith(form):
-            begin = len(form)
-            found = lines[begin:stop].split(b"\n\n" + form)
+        at = base
+        if data.startswith(form):
+            found = data[len(form) : stop].split(blank + form)
             self._at_start = False
         else:
-            before, *found = lines[:stop].split(b"\n\n" + form)
-            begin = len(before) + 2 + len(form)
-            at += self._lines((before + b"\n\n").replace(b"\n", eol), at, events)
-        kind = form[7:-7].decode("utf-8", "replace") or MESSAGE
-        around = len(form.replace(b"\n", eol)) + 2 * len(eol)
-        if lines.count(b"\n", begin, stop) == (len(found) - 1) * (2 + form.count(b"\n")):  # each is one line
+            before, *found = data[:stop].split(blank + form)
+            at += self._lines(before + blank, at, events)
+        kind = form[len(_EVENT) : -len(eol + _DATA)].decode("utf-8", "replace") or MESSAGE
+        around, early = len(form + blank), len(eol) - 1
+        if _is_line(b"".join(found)):
             ends = list(accumulate(map(around.__add__, map(len, found)), initial=at))
-            events += map(Event, repeat(kind), found, (ends if not crlf else [end - 1 for end in ends])[1:])
+            events += map(Event, repeat(kind), found, ([end - early for end in ends] if early else ends)[1:])
             return ends[-1] - base
         for content in found:
-            if _LF in content:
-                at += self._lines((form + content + b"\n\n").replace(b"\n", eol), at, events)
-            else:
+            if _is_line(content):
                 at += len(content) + around
-                events.append(Event(kind, content, at - crlf))
+                events.append(Event(kind, content, at - early))
+            else:
+                at += self._lines(form + content + blank, at, events)
         return at - base
 
     # --- the careful way ----------------------------------------------------------------------------
@@ -183,14 +181,19 @@ class Decoder:
         self._size = 0
 
 
-def _form(lines: bytes, stop: int) -> bytes:
+def _is_line(data: bytes) -> bool:
+    return _LF not in data and _CR not in data
+
+
+def _form(data: bytes, stop: int, eol: bytes) -> bytes:
     """What stands before the data of an event in the middle: ``data: ``, perhaps after a type; else nothing.
 
     ``stop`` is the last blank line, where the last event ends.
     """
-    start = lines.find(b"\n\n", stop // 2, stop) + 2
-    start = 0 if start < 2 else start
-    if lines.startswith(_EVENT, start):
-        second = lines.find(b"\n", start, stop) + 1
-        return lines[start : second + 6] if lines.startswith(_DATA, second, stop) else b""
-    return _DATA if lines.startswith(_DATA, start, stop) else b""
+    middle = data.find(eol + eol, stop // 2, stop)
+    start = 0 if middle < 0 else middle + 2 * len(eol)
+    if not data.startswith(_EVENT, start):
+        return _DATA if data.startswith(_DATA, start, stop) else b""
+    end = data.find(eol, start, stop)
+    is_form = end >= 0 and _is_line(data[start:end]) and data.startswith(_DATA, end + len(eol), stop)
+    return data[start : end + len(eol + _DATA)] if is_form else b""

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from ..json_values import Notes, count, kind, loads, mapping, name
+from ..runs import PROBE, Form, form_around
 
 _DONE = b"[DONE]"
 
@@ -43,6 +44,18 @@ class StreamEvent(Struct, gc=False):
 #: Reads an event's data quickly, or raises one of ``REFUSALS``.
 typed = msgspec.json.Decoder(StreamEvent).decode
 REFUSALS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+def form_of(data: bytes, told: StreamEvent, key: str) -> Form | None:
+    """The form of an event that brings a text, called ``key``, and nothing else that matters."""
+    form = form_around(data, key)
+    try:
+        tried = typed(form.trial()) if form else None
+    except REFUSALS:
+        return None
+    delta = Delta(**{key: PROBE})
+    looked_for = StreamEvent(type=told.type, index=told.index, delta=delta)
+    return form if tried == looked_for and told.delta != delta else None
 
 
 def read_leniently(data: bytes, notes: Notes) -> StreamEvent:

@@ -9,6 +9,7 @@ their events.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 from msgspec import Struct
@@ -17,8 +18,8 @@ from ...wire.sse import Decoder, Event
 from ..base import fed
 from ..failures import Failure, failure_of
 from ..json_values import MOST_ENTRIES, Notes, kind, loads, mapping, text
-from .events import REFUSALS, Delta, StreamEvent, read_leniently, typed
-from .runs import end_of_run, prefix_of, texts_of
+from ..runs import Runs
+from .events import REFUSALS, Delta, StreamEvent, form_of, read_leniently, typed
 from .usage import merge
 
 #: By type of a block: the field that its deltas add to.
@@ -87,6 +88,7 @@ class _Stream:
 
     def __init__(self, notes: Notes) -> None:
         self._notes = notes
+        self._runs = Runs()
         self._head: dict[str, Any] = {}
         self._blocks: list[_Block] = []
         self._open: dict[int, _Block] = {}  # the last to begin at each index
@@ -99,7 +101,7 @@ class _Stream:
     def take(self, events: Sequence[Event]) -> None:
         """Gather what the events bring. This runs for every token of every stream."""
         blocks, notes = self._open, self._notes
-        place, runs = 0, True
+        place = 0
         while place < len(events):
             event = events[place]
             place += 1
@@ -127,12 +129,9 @@ class _Stream:
             if not pieces:
                 self._note_content(event)
             pieces.append(piece)
-            if runs and (prefix := prefix_of(event.data, _KEYS[field], piece)):
-                end = end_of_run(events, place, prefix)
-                texts = texts_of(events[place:end], prefix)
-                if runs := texts is not None:  # else not tried again: what cannot be read in one go is read once
-                    pieces += texts or ()
-                    place = end
+            texts, _ = self._runs.after(events, place - 1, partial(form_of, told=told, key=_KEYS[field]))
+            pieces += texts
+            place += len(texts)
 
     def _block_for(self, index: int, field: str) -> _Block:
         """The block at an index if it takes such deltas, else a new one."""

@@ -10,9 +10,10 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from ..json_values import Notes, count, items, kind, loads, mapping, name
+from ..runs import PROBE, PROBE_OBJECT, Form, form_around
 from .parts import either
 
 _DONE = b"[DONE]"  # no part of the format, but some gateways send it
@@ -57,7 +58,15 @@ BESIDE = (
     ("logprobs_result", "logprobsResult"),
 )
 
+
+class _Counted(Struct, gc=False, rename="camel"):
+    """Where a chunk counts tokens."""
+
+    usage_metadata: Raw = Raw()
+
+
 _typed = msgspec.json.Decoder(Chunk).decode
+_counted = msgspec.json.Decoder(_Counted).decode
 _REFUSALS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
@@ -67,6 +76,41 @@ def read_chunk(data: bytes, notes: Notes) -> Chunk:
         return _typed(data)
     except _REFUSALS:
         return Chunk() if not data or data.strip() == _DONE else _lenient(data, notes)
+
+
+class Spoken(Struct, gc=False):
+    """A chunk that brings one text."""
+
+    index: int  #: of its candidate
+    part: dict[str, Any]
+
+
+def spoken(chunk: Chunk) -> Spoken | None:
+    """A chunk as one that brings one text; None when it brings none, or several parts."""
+    candidates = chunk.candidates or []
+    content = candidates[0].content if len(candidates) == 1 else None
+    parts = (content and content.parts) or []
+    text = parts[0].get("text") if len(parts) == 1 else None
+    return Spoken(candidates[0].index, parts[0]) if text and isinstance(text, str) else None
+
+
+def form_of(data: bytes, chunk: Chunk, said: Spoken) -> Form | None:
+    """The form of a chunk that brings a text, may count tokens, and does nothing else that matters."""
+    if said.part["text"] == PROBE or chunk.usage_metadata == PROBE_OBJECT:
+        return None
+    try:
+        usage = bytes(_counted(data).usage_metadata)
+        form = form_around(data, "text", usage)
+        tried = _typed(form.trial()) if form else None
+    except _REFUSALS:
+        return None
+    looked_for = Chunk(
+        candidates=[Candidate(index=said.index, content=Content(parts=[said.part | {"text": PROBE}]))],
+        usage_metadata=PROBE_OBJECT if usage else None,
+        model_version=chunk.model_version,
+        response_id=chunk.response_id,
+    )
+    return form if tried == looked_for else None
 
 
 def _lenient(data: bytes, notes: Notes) -> Chunk:

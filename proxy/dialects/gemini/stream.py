@@ -7,7 +7,9 @@ the last hold, and what a later chunk leaves out keeps its earlier value.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import reduce
+from operator import ior
 from typing import Any
 
 from msgspec import Struct
@@ -16,9 +18,10 @@ from ...wire.sse import Decoder, Event
 from ..base import fed
 from ..failures import Failure, failure_of
 from ..json_values import MOST_ENTRIES, Notes, mapping
+from ..runs import Runs
 from .array import Element, elements
 from .calls import joined_calls
-from .chunks import BESIDE, Candidate, Chunk, read_chunk
+from .chunks import BESIDE, Candidate, Chunk, form_of, read_chunk, spoken
 
 
 class Assembled(Struct, frozen=True, kw_only=True):
@@ -54,6 +57,7 @@ class _Stream:
     def __init__(self, notes: Notes) -> None:
         self.failure: Failure | None = None
         self._notes = notes
+        self._runs = Runs()
         self._answers: dict[int, _Answer] = {}
         self._usage: dict[str, Any] = {}
         self._odd_usage: Any = None  # in place of an object
@@ -70,24 +74,33 @@ class _Stream:
         blocked = bool(self._prompt_feedback.get("blockReason"))
         return blocked or (bool(answers) and all(answer.finish_reason for answer in answers))
 
-    def take(self, events: Iterable[Event] | Iterable[Element]) -> None:
-        """Gather what the chunks bring. This runs for every token of every stream."""
-        answers, usage, notes = self._answers, self._usage, self._notes
-        waiting = self._first_content_offset is None
-        for event in events:
-            chunk = read_chunk(event.data, notes)
-            for candidate in chunk.candidates or ():
-                answer = answers.get(candidate.index) or self._begin(candidate.index)
-                if answer.take(candidate) and waiting:
-                    waiting = False
-                    self._first_content_offset = event.end
-            reported = chunk.usage_metadata
-            if type(reported) is dict and None not in reported.values():
-                usage.update(reported)
-            elif reported is not None:
-                self._take_odd_usage(reported)
-            if self._heading or chunk.prompt_feedback or chunk.error:
-                self._take_aside(chunk)
+    def take(self, events: Sequence[Event] | Sequence[Element]) -> None:
+        """Gather what the chunks bring."""
+        place = 0
+        while place < len(events):
+            chunk = read_chunk(events[place].data, self._notes)
+            self._take_chunk(chunk, events[place].end)
+            place += 1 + self._take_run(chunk, events, place)
+
+    def _take_chunk(self, chunk: Chunk, end: int) -> None:
+        for candidate in chunk.candidates or ():
+            answer = self._answers.get(candidate.index) or self._begin(candidate.index)
+            if answer.take(candidate) and self._first_content_offset is None:
+                self._first_content_offset = end
+        self._take_usage(chunk.usage_metadata)
+        if self._heading or chunk.prompt_feedback or chunk.error:
+            self._take_aside(chunk)
+
+    def _take_run(self, chunk: Chunk, events: Sequence[Event] | Sequence[Element], place: int) -> int:
+        """Take the chunks that differ from the one at ``place`` in their text and counts; how many there are."""
+        said = spoken(chunk)
+        answer = self._answers.get(said.index) if said else None
+        if not said or not answer:
+            return 0
+        texts, usages = self._runs.after(events, place, lambda data: form_of(data, chunk, said))
+        answer.take_texts(texts, said.part)
+        self._take_usages(usages)
+        return len(texts)
 
     def _begin(self, index: int) -> _Answer:
         if len(self._answers) >= MOST_ENTRIES:
@@ -95,10 +108,17 @@ class _Stream:
             return _Answer()
         return self._answers.setdefault(index, _Answer())
 
-    def _take_odd_usage(self, reported: Any) -> None:
-        if isinstance(reported, dict):
+    def _take_usages(self, reported: list[dict[str, Any]]) -> None:
+        last: dict[str, Any] = reduce(ior, reported, {})
+        for usage in reported if None in last.values() else (last,):
+            self._take_usage(usage)
+
+    def _take_usage(self, reported: Any) -> None:
+        if type(reported) is dict and None not in reported.values():
+            self._usage.update(reported)
+        elif isinstance(reported, dict):
             self._usage |= {key: value for key, value in reported.items() if value is not None}
-        else:
+        elif reported is not None:
             self._odd_usage = reported
 
     def _take_aside(self, chunk: Chunk) -> None:
@@ -174,13 +194,17 @@ class _Answer:
             return any(not key.startswith("thought") for key in part)
         if not said:
             return False
+        self.take_texts((said,), part)
+        return True
+
+    def take_texts(self, said: Iterable[str], part: dict[str, Any]) -> None:
+        """Add texts of parts that are like this one."""
         thinking = part.get("thought") is True
         run = self._run
         if run is None or run.thinking is not thinking:
             run = self._run = _Run(thinking)
             self._parts.append(run)
-        run.pieces.append(said)
-        return True
+        run.pieces += said
 
     def value(self, index: int, notes: Notes) -> dict[str, Any]:
         """The candidate as a unary answer has it."""
