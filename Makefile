@@ -2,7 +2,7 @@
 # ARGS passes options on, e.g. make serve ARGS="--workers 2" or make test ARGS="-k config".
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-system e2e lint format bench soak config-example dialects-table clean run-ready dev-ready
+.PHONY: help demo serve test test-system e2e lint format bench bench-queries soak config-example dialects-table fields-table clean run-ready dev-ready
 
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
@@ -40,6 +40,10 @@ format: dev-ready  ## put the source into its one form
 
 bench: dev-ready  ## measure the relay's overhead, ingest and storage; print ratios
 	@$(BIN)/python -m bench $(ARGS)
+	@$(BIN)/python -m bench.storage $(ARGS)
+
+bench-queries: dev-ready  ## store 200,000 made-up calls (or --calls N), once, and time questions to them
+	@$(BIN)/python -m bench.queries $(ARGS)
 
 soak: dev-ready  ## run the fault tests at full counts (long)
 	@$(BIN)/python -m bench.soak $(ARGS)
@@ -49,6 +53,9 @@ config-example: dev-ready  ## write config.example.toml anew from the table of s
 
 dialects-table: dev-ready  ## write docs/dialects.md anew from the golden cases
 	@$(BIN)/python -m scripts.dialects_table
+
+fields-table: dev-ready  ## write docs/fields.md anew from the table of fields
+	@$(BIN)/python -m scripts.fields_table
 
 clean:  ## remove .venv, caches and build leftovers
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

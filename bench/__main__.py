@@ -1,6 +1,7 @@
 """``python -m bench``: what a call costs through llmtap, through nginx and through a bare aiohttp relay, in one run.
 
-The dialects are measured first, by themselves (``bench.dialects``).
+The dialects are measured first, by themselves (``bench.dialects``). What it costs to keep calls, and
+to ask for them, is measured by ``bench.storage`` and ``bench.queries``.
 
 CPU time is that of the whole process under test, from /proc, kernel work included; it is the
 figure that other load on the machine disturbs least. Runs are interleaved and medians printed.

@@ -6,7 +6,7 @@ The layers, highest first; imports go down only (``tests/test_tidy.py`` holds th
 2. ``console`` · ``relay`` · ``ingest``          the three kinds of process that ``serve`` runs
 3. ``store``                                     what is kept, and how it is asked for
 4. ``query`` · ``pricing`` · ``dialects`` · ``journal``
-5. ``wire``                                      bytes in, events out; no I/O
+5. ``wire`` · ``bodies``                         bytes in, values out; no I/O
 6. ``config`` · ``settings`` · ``sources`` · ``addresses`` · ``datadir`` · ``child`` · ``gauges`` ·
    ``clock`` · ``tasks`` · ``logs`` · ``errors`` · ``records``
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 
@@ -29,14 +30,15 @@ class CallIds:
     48 bits of milliseconds, 12 bits of counter within the millisecond, 62 random bits.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, random_bytes: Callable[[int], bytes] = os.urandom) -> None:
+        self._random_bytes = random_bytes
         self._last = 0
 
     def next(self, now_us: int) -> bytes:
         """The next id, 16 bytes, for a wall time in µs."""
         stamp = max(now_us // 1000 << 12, self._last + 1)
         self._last = stamp
-        random = int.from_bytes(os.urandom(8), "big") & (1 << 62) - 1
+        random = int.from_bytes(self._random_bytes(8), "big") & (1 << 62) - 1
         value = (stamp >> 12) << 80 | 7 << 76 | (stamp & 0xFFF) << 64 | 2 << 62 | random
         return value.to_bytes(16, "big")
 

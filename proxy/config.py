@@ -37,10 +37,13 @@ from .settings import (
     Limits,
     Log,
     Price,
+    Project,
     Relay,
+    Retention,
     Retrieval,
     Section,
     Setting,
+    Store,
     Upstream,
     default_data_dir,
     settings,
@@ -60,10 +63,13 @@ __all__ = [
     "Limits",
     "Log",
     "Price",
+    "Project",
     "Relay",
+    "Retention",
     "Retrieval",
     "Section",
     "Setting",
+    "Store",
     "Upstream",
     "default_config_file",
     "default_data_dir",
@@ -85,6 +91,7 @@ KEPT_AS_FINGERPRINTS = {
 
 
 _DOLLARS = ("input", "output", "cached", "cache_write", "cache_write_1h", "input_audio", "output_audio", "request")
+_MOST_DAYS = 36_500  #: as in [retention]
 _HIGHEST_PRICE = 1_000_000  #: US dollars for a million tokens: beyond it is a slip
 
 
@@ -177,6 +184,7 @@ def _check(config: Config, label: _Label) -> None:
     _check_exclude(config.exclude)
     _check_prices(config.prices)
     _check_retrieval(config.retrieval, label)
+    _check_projects(config.projects)
 
 
 def _check_ports(config: Config, label: _Label) -> None:
@@ -261,3 +269,16 @@ def _check_retrieval(retrieval: Retrieval, label: _Label) -> None:
     for path in retrieval.paths:
         if not path.startswith("$"):
             raise ConfigError(f"{label('retrieval', 'paths')}: {path!r} is not a JSONPath; it begins with $")
+
+
+def _check_projects(projects: tuple[Project, ...]) -> None:
+    names = [project.name for project in projects]
+    for place, project in enumerate(projects, 1):
+        label = f"projects[{place}] ({project.name})"
+        if project.name in names[: place - 1]:
+            raise ConfigError(f"{label}: this project stands twice; leave one out")
+        if project.body_days is None and project.row_days is None:
+            raise ConfigError(f"{label} says nothing: give it body_days or row_days")
+        for name in ("body_days", "row_days"):
+            if not 0 <= (getattr(project, name) or 0) <= _MOST_DAYS:
+                raise ConfigError(f"{label}: {name} must be a whole number from 0 to {_MOST_DAYS:,}")

@@ -280,6 +280,48 @@ class ToolResult(Struct, frozen=True, kw_only=True):
     failed: bool | None = None
 
 
+# --- what ties calls together ----------------------------------------------------------------
+
+
+class FollowsBy(enum.StrEnum):
+    """How it was found which answer a request continues, the most trusted first."""
+
+    RESPONSE_ID = "response_id"  #: it names the answer, as ``previous_response_id``
+    CONVERSATION_ID = "conversation_id"  #: it names a conversation that the provider keeps
+    TOOL_CALL = "tool_call"  #: it repeats the id of a tool that the answer asked for
+    ANSWER = "answer"  #: it repeats the answer
+    RETRY = "retry"  #: it repeats a request that failed
+    REGENERATION = "regeneration"  #: it repeats a request that was answered
+
+
+class Ties(Struct, frozen=True, kw_only=True):
+    """What ties a call to others, see ``ingest.linking``. Digests are 16 bytes, of canonical forms.
+
+    All empty: a call that may have a conversation, but whose bodies say nothing of it.
+    """
+
+    previous_response: str | None = None  #: id of the answer that the request names
+    conversation_id: str | None = None  #: of the provider's own conversation
+    tool_ids: tuple[str, ...] = ()  #: of the last answer in the request, those that nobody else has
+    echoes: tuple[bytes, ...] = ()  #: digests of the last answer in the request, the likeliest first
+    answers: tuple[bytes, ...] = ()  #: digests of what a later request would repeat of this answer
+    tasks: tuple[bytes, ...] = ()  #: digests of texts that the answer hands to tools
+    begins: tuple[bytes, ...] = ()  #: digests of the first user's words, of a request without an answer in it
+
+
+# --- scores ----------------------------------------------------------------------------------
+
+
+class Score(Struct, frozen=True, kw_only=True):
+    """What somebody thinks of a call, as a number."""
+
+    call: str  #: its id
+    name: str  #: of what is judged: ``factuality``
+    author: str  #: who judged: a user, a reviewer, an evaluator, a guard
+    value: float
+    at_us: int  #: wall time
+
+
 # --- the row ---------------------------------------------------------------------------------
 
 
@@ -293,6 +335,9 @@ class Status(enum.StrEnum):
     INTERRUPTED = "interrupted"
     RUNNING = "running"
     BLOCKED = "blocked"
+
+
+PREVIEW_CHARACTERS = 160
 
 
 class Call(Struct, frozen=True, kw_only=True):
@@ -327,7 +372,7 @@ class Call(Struct, frozen=True, kw_only=True):
     finish_reason: str | None = None
     user: str | None = None
     session: str | None = None
-    conversation: str | None = None
+    conversation: str | None = None  #: id of the first call of its conversation; the store finds it
     key: str | None = None  #: fingerprint of the provider key
     client: str | None = None  #: User-Agent
     metadata: dict[str, str] = field(default_factory=dict)
@@ -367,6 +412,9 @@ class Call(Struct, frozen=True, kw_only=True):
     retry_after_us: int | None = None
     request_digest: int | None = None  #: 64 bits of a keyless hash of the request's body
     background: bool | None = None
+    follows: str | None = None  #: id of the call whose answer the request continues; the store finds it
+    follows_by: str | None = None  #: how: a ``FollowsBy``
+    system_version: int | None = None  #: number of its system prompt in its project; the store gives it
     rev: int = 0  #: grows with each insert and update; the store sets it
 
 

@@ -170,6 +170,39 @@ class Ingest(Section, frozen=True):
     ] = 30
 
 
+class Store(Section, frozen=True):
+    """The files that calls are kept in."""
+
+    full_text: Annotated[
+        bool, Meta(description="Make prompts, answers and tool calls searchable by their words; costs about a third.")
+    ] = True
+    full_text_chars: Annotated[
+        int, Meta(ge=1000, le=1 << 26, description="Most characters of one call that can be searched.")
+    ] = 262_144
+
+
+class Retention(Section, frozen=True):
+    """How long calls are kept; their sums in reports, pinned calls and those that are on hold stay."""
+
+    enabled: Annotated[bool, Meta(description="Whether anything is ever deleted; off, all limits are overlooked.")] = (
+        True
+    )
+    body_days: Annotated[
+        int, Meta(ge=0, le=36_500, description="Bodies and previews are kept so many days; 0: for good.")
+    ] = 0
+    row_days: Annotated[
+        int,
+        Meta(ge=0, le=36_500, description="Rows are kept so many days, and no bodies longer than them; 0: for good."),
+    ] = 0
+    max_bytes: Annotated[
+        int,
+        Meta(ge=0, le=1 << 50, description="When the store is larger, the oldest bodies go first; 0: without a cap."),
+    ] = 0
+    batch_rows: Annotated[
+        int, Meta(ge=1, le=100_000, description="Most rows deleted in one step, between which calls are stored.")
+    ] = 1000
+
+
 class Identity(Section, frozen=True):
     """Who asks, beyond what headers say."""
 
@@ -249,6 +282,14 @@ class Exclude(Section, frozen=True):
     user_agent: Annotated[str, Meta(description="Pattern for the User-Agent.")] = ""
 
 
+class Project(Section, frozen=True):
+    """What holds for the calls of one project."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=1000, description="As rows show it.")]
+    body_days: Annotated[int | None, Meta(description="In place of retention.body_days; 0: for good.")] = None
+    row_days: Annotated[int | None, Meta(description="In place of retention.row_days; 0: for good.")] = None
+
+
 class Price(Section, frozen=True):
     """A price of your own, in US dollars; it wins over the price table, the last row that fits over earlier ones."""
 
@@ -284,6 +325,8 @@ class Config(Section, frozen=True):
     limits: Limits = Limits()
     journal: Journal = Journal()
     ingest: Ingest = Ingest()
+    store: Store = Store()
+    retention: Retention = Retention()
     identity: Identity = Identity()
     retrieval: Retrieval = Retrieval()
     console: Console = Console()
@@ -292,6 +335,7 @@ class Config(Section, frozen=True):
     upstreams: tuple[Upstream, ...] = ()
     exclude: tuple[Exclude, ...] = ()
     prices: tuple[Price, ...] = ()
+    projects: tuple[Project, ...] = ()
 
     @property
     def recorded_headers(self) -> tuple[str, ...]:
@@ -311,6 +355,8 @@ SECTIONS: dict[str, type[Section]] = {
     "limits": Limits,
     "journal": Journal,
     "ingest": Ingest,
+    "store": Store,
+    "retention": Retention,
     "identity": Identity,
     "retrieval": Retrieval,
     "console": Console,
@@ -319,7 +365,7 @@ SECTIONS: dict[str, type[Section]] = {
 }
 
 #: Lists of tables, written as ``[[upstreams]]``, and what each row must have.
-LISTS: dict[str, type[Section]] = {"upstreams": Upstream, "exclude": Exclude, "prices": Price}
+LISTS: dict[str, type[Section]] = {"upstreams": Upstream, "exclude": Exclude, "prices": Price, "projects": Project}
 
 
 class Setting(Struct, frozen=True):

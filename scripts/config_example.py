@@ -48,6 +48,11 @@ replaces the one of the same name or prefix:
 
 [[prices]]
 {prices}
+
+# What holds for one project, in place of [retention].
+
+[[projects]]
+{projects}
 """
 
 EXAMPLES: dict[str, dict[str, Any]] = {
@@ -73,6 +78,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "output_audio": 4.0,
         "request": 0.0,
     },
+    "projects": {"name": "shop", "body_days": 30, "row_days": 365},
 }
 
 

@@ -46,12 +46,13 @@ ONLY_IN = {
     "tiktoken": {"pricing"},
 }
 #: Bytes in, values out: what does no I/O imports nothing that could.
-WITHOUT_IO = {"dialects", "errors", "query", "records", "wire"}
+WITHOUT_IO = {"bodies", "dialects", "errors", "query", "records", "wire"}
 IO = {"aiohttp", "aiosqlite", "asyncio", "socket", "sqlite3", "ssl", "subprocess", "threading", "urllib.request"}
 #: What a relay process must never have in memory: it starts fast, stays small, and can do nothing but relay.
 NOT_IN_A_RELAY = {"click", "genai_prices", "jinja2", "pydantic", "rich", "sqlglot", "sqlite3", "tiktoken"}
 #: Tests that have no module of the same name, and why.
 TESTS_OF_THEIR_OWN = {
+    "bench": "traffic that measurements are made with",
     "conformance": "promise 1, over the whole relay",
     "e2e": "a real model",
     "fakes": "servers for tests",

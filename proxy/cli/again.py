@@ -1,17 +1,13 @@
 """``llmtap reprice`` and ``llmtap rederive``: stored calls looked at again, and a receipt of what changed.
 
-There is one writer. Where ``serve`` runs, its ingest does the work and is asked by a record in a
-journal of our own; where none runs, this command takes the writer's lock and does it itself.
+A dry run looks, and writes nothing; who does the work else is work.py's to find out.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
-import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import click
@@ -20,15 +16,14 @@ import msgspec
 from ..clock import CallIds, id_text, wall_us
 from ..config import Config
 from ..console.figures import exact_dollars
-from ..errors import Busy, LlmtapError
+from ..errors import LlmtapError
 from ..query.tree import Filter
 from ..store.base import JobRow, JobState, Reader
 from .options import FILTER_HELP, filter_option, with_config
 from .reading import how_to_begin, recorded
 from .terminal import Terminal
+from .work import worked
 
-_POLL_S = 0.1
-_UNTAKEN_S = 10.0  #: an ingest that lives takes a job within a tenth of a second
 _FIELDS_SHOWN = 12
 
 
@@ -89,7 +84,7 @@ async def _again(config: Config, kind: str, where: Filter | None, dry_run: bool,
 
 def _done(config: Config, reader: Reader, job: JobRow, dry_run: bool) -> AsyncIterator[JobRow]:
     """The job after each step."""
-    return _tried(config, reader, job) if dry_run else _worked(config, reader, job)
+    return _tried(config, reader, job) if dry_run else worked(config, reader, job)
 
 
 async def _tried(config: Config, reader: Reader, job: JobRow) -> AsyncIterator[JobRow]:
@@ -104,69 +99,6 @@ async def _tried(config: Config, reader: Reader, job: JobRow) -> AsyncIterator[J
     while await again.slice(reader) is not None:
         yield msgspec.structs.replace(job, receipt=msgspec.to_builtins(again.receipt))
     yield msgspec.structs.replace(job, state=JobState.DONE, receipt=msgspec.to_builtins(again.receipt))
-
-
-async def _worked(config: Config, reader: Reader, job: JobRow) -> AsyncIterator[JobRow]:
-    """By ourselves when nobody else writes, else by whoever does."""
-    from ..ingest.worker import WriterLock
-
-    try:
-        lock = WriterLock(config.data_dir)
-    except Busy:
-        async for step in _asked(config, reader, job):
-            yield step
-        return
-    with lock:
-        async with _jobs(config) as jobs:
-            await jobs.put(job)
-            while (step := await jobs.step()) is not None:
-                if step.id == job.id:
-                    yield step
-
-
-@asynccontextmanager
-async def _jobs(config: Config) -> AsyncIterator[Any]:
-    from ..ingest.jobs import Jobs
-    from ..ingest.pipeline import Pipeline, Quarantine
-    from ..store.sqlite.store import SqliteStore
-
-    store = await SqliteStore.open(config.data_dir)
-    try:
-        quarantine = Quarantine(config.data_dir / "quarantine", config.ingest.quarantine_days)
-        yield Jobs(config, store, Pipeline(config, quarantine))
-    finally:
-        await store.close()
-
-
-async def _asked(config: Config, reader: Reader, job: JobRow) -> AsyncIterator[JobRow]:
-    """Put the job into a journal, and watch it."""
-    from ..journal.writer import JournalWriter
-    from ..records import Job
-
-    name = f"command-{time.time_ns() // 1_000_000:012x}-{os.getpid()}"
-    journal = JournalWriter(config.data_dir / "journal", name, config.journal, dict.fromkeys(_VITALS, 0))
-    record = Job(
-        id=bytes.fromhex(job.id.replace("-", "")), kind=job.kind, asked_at_us=job.asked_at_us, request=job.request
-    )
-    written = journal.append_if_possible([record])
-    await journal.close()
-    if not written:
-        raise LlmtapError(f"the journal in {config.data_dir} cannot be written: {journal.failure}")
-    deadline = time.monotonic() + _UNTAKEN_S
-    while True:
-        found = await reader.job(job.id)
-        if found is not None:
-            yield found
-            if found.state in (JobState.DONE, JobState.FAILED):
-                return
-        elif time.monotonic() > deadline:
-            raise LlmtapError(
-                "the llmtap that writes to this store has not taken the job yet; it will when it is running again"
-            )
-        await asyncio.sleep(_POLL_S)
-
-
-_VITALS = ("journal_worst_write_us", "journal_slow", "calls_lost")
 
 
 # --- what people see ------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from ..records import Choice, ContentPart, Document, Message, Parsed, ToolSpan
 from .terminal import Terminal, printable
 
 _RULE_WIDTH = 72
-_ROLE_STYLES = {
+ROLE_STYLES = {
     "system": "magenta",
     "developer": "magenta",
     "user": "bold blue",
@@ -68,8 +68,8 @@ def _answer(choice: Choice, among: int, terminal: Terminal) -> Iterator[str]:
 
 
 def _message(title: str, message: Message, terminal: Terminal, style: str | None = None) -> Iterator[str]:
-    lines = [_part(part, terminal) for part in message.parts]
-    yield from _block(title, style or _ROLE_STYLES.get(message.role, "bold"), lines, terminal)
+    lines = [part_text(part, terminal) for part in message.parts]
+    yield from _block(title, style or ROLE_STYLES.get(message.role, "bold"), lines, terminal)
 
 
 def _block(title: str, style: str, lines: list[str], terminal: Terminal) -> Iterator[str]:
@@ -83,7 +83,8 @@ def _block(title: str, style: str, lines: list[str], terminal: Terminal) -> Iter
 # --- parts -----------------------------------------------------------------------------------
 
 
-def _part(part: ContentPart, terminal: Terminal) -> str:
+def part_text(part: ContentPart, terminal: Terminal) -> str:
+    """A piece of a message as it is shown."""
     return _PARTS.get(part.type, _media)(part, terminal)
 
 

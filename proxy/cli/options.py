@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from ..clock import wall_us
 from ..config import Config, default_data_dir, load
 from ..errors import QueryError
 from ..query.fields import FIELDS
@@ -21,7 +22,9 @@ Command = Callable[..., Any]
 
 #: What a filter may hold, for the end of a command's help.
 FILTER_HELP = (
-    "Filters compare fields by = != < <= > >=, joined by and, or, not; is null finds what is unknown. "
+    "Filters compare fields by = != < <= > >= in between like, joined by and, or, not; is null finds what is unknown; "
+    "tags has 'prod'; created > CURRENT_DATE - INTERVAL 1 DAY; text match 'refund policy'. There is a short form: "
+    'status:error,truncated cost:>0.1 -tag:test metadata.team:blue created:>2h "refund policy". '
     "model = 'gpt-5' finds calls that gpt-5 or a dated version of it (gpt-5-2025-08-07) served, or was asked for. "
     f"Fields: {', '.join(FIELDS)}."
 )
@@ -104,7 +107,7 @@ def filter_option(command: Command) -> Command:
         "where",
         metavar="EXPR",
         callback=lambda ctx, _option, text: None if text is None else _filter(text, ctx.params.get("zone")),
-        help="Only calls that match, e.g. \"status != 'ok' and model = 'gpt-5'\".",
+        help="Only calls that match, e.g. \"status != 'ok' and model = 'gpt-5'\", or status:error.",
     )(command)
 
 
@@ -113,12 +116,12 @@ def _filter(text: str, zone: tzinfo | None) -> Any:
     from .zone import LocalZone
 
     try:
-        return parse_filter(text, zone or LocalZone())
+        return parse_filter(text, zone or LocalZone(), wall_us())
     except QueryError as error:
-        raise QueryError(f"--filter: {error}{_pointer(text, error.column)}", error.column) from None
+        raise QueryError(f"--filter: {error}{pointer(text, error.column)}", error.column) from None
 
 
-def _pointer(text: str, column: int | None) -> str:
+def pointer(text: str, column: int | None) -> str:
     """The filter with a mark below the mistake; nothing when it cannot be shown on one line."""
     if column is None or "\n" in text or len(text) > 200:
         return ""

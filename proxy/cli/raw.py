@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
+from ..console import figures
 from ..records import Begin, Call, Exchange, Head, Header, Status
+from ..store.policy import Absence
 
 Side = Literal["request", "response"]
 _IN_WORDS = {"request": "request", "response": "answer"}
@@ -25,12 +27,10 @@ def head(exchange: Exchange, side: Side) -> bytes:
     return b"" if exchange.head is None else _lines(_status_line(exchange.head), exchange.head.headers)
 
 
-def missing(call: Call, exchange: Exchange | None, side: Side) -> str | None:
-    """Why this side cannot be given back whole; None when it can."""
+def missing(call: Call, exchange: Exchange | None, side: Side, absence: Absence | None = None) -> str | None:
+    """Why this side cannot be given back whole; None when it can. ``absence``: why there is no exchange, if known."""
     if exchange is None:
-        return (
-            "still runs: its bytes are kept when it ends" if call.status == Status.RUNNING else "has no bodies any more"
-        )
+        return "still runs: its bytes are kept when it ends" if call.status == Status.RUNNING else _gone(absence)
     if exchange.begin.no_log:
         return f"has no {side}: its caller asked that no content be kept"
     if side == "response" and exchange.head is None:
@@ -42,6 +42,14 @@ def missing(call: Call, exchange: Exchange | None, side: Side) -> str | None:
     if call.status == Status.OK or _whole(exchange, side):
         return None
     return f"has the first {len(body(exchange, side))} bytes of its {side} only: it broke off there"
+
+
+def _gone(absence: Absence | None) -> str:
+    if absence is not None and absence.since_us is not None:
+        return f"has no bodies any more: its bodies expired on {figures.local(absence.since_us):%Y-%m-%d}"
+    if absence is not None and absence.reason == "damaged":
+        return "has no bodies any more: the file that held them is damaged or missing, see llmtap verify"
+    return "has no bodies any more"
 
 
 def _omitted(exchange: Exchange, side: Side) -> bool:

@@ -55,7 +55,7 @@ def look(config: Config) -> dict[str, Any]:
             "slow": any(relay.up and relay.vitals.get("journal_slow") for relay in relays),
             "quarantined": ingest.vitals.get("quarantined", 0),
         },
-        "store": None if stats is None else _store(stats),
+        "store": None if stats is None else _store(stats, config),
         "trouble": trouble,
     }
 
@@ -94,7 +94,7 @@ def _age_s(monotonic: int) -> float | None:
     return round((monotonic_us() - monotonic) / 1_000_000, 1) if monotonic else None
 
 
-def _store(stats: Stats) -> dict[str, Any]:
+def _store(stats: Stats, config: Config) -> dict[str, Any]:
     return {
         "calls": stats.calls,
         "running": stats.running,
@@ -103,6 +103,20 @@ def _store(stats: Stats) -> dict[str, Any]:
         "oldest": rfc3339(stats.oldest_us) if stats.oldest_us is not None else None,
         "newest": rfc3339(stats.newest_us) if stats.newest_us is not None else None,
         "bytes": _with_companions(stats.bytes),
+        "stuck_bytes": stats.stuck_bytes,
+        "text": {"on": config.store.full_text, **_text(stats)},
+    }
+
+
+def _text(stats: Stats) -> dict[str, Any]:
+    """How far full text is behind, and what is wrong with its files."""
+    behind = stats.text_behind
+    waited_us = wall_us() - behind.since_us if behind is not None and behind.since_us is not None else 0
+    return {
+        "calls_behind": behind.calls if behind is not None else 0,
+        "more_behind": behind is not None and behind.more,
+        "behind_s": round(max(0, waited_us) / 1_000_000, 1),
+        "problems": list(stats.text_problems),
     }
 
 
@@ -139,6 +153,7 @@ def _lines(found: dict[str, Any], terminal: Terminal) -> Iterator[str]:
     for name, text in (
         ("journal", _journal_facts(found["journal"])),
         ("store", found["trouble"] or _store_facts(found["store"])),
+        ("full text", _text_facts(found["store"])),
         ("missing", _missing_facts(found["store"])),
         ("data", found["data_dir"]),
     ):
@@ -183,7 +198,18 @@ def _store_facts(store: dict[str, Any]) -> str:
         return "nothing is recorded yet"
     span = f" · {store['oldest'][:10]} to {store['newest'][:10]}" if store["oldest"] else ""
     running = f", {store['running']:,} running" if store["running"] else ""
-    return f"{_calls(store['calls'])}{running} · {figures.size(sum(store['bytes'].values()))}{span}"
+    stuck = f" · {figures.size(store['stuck_bytes'])} free: llmtap prune --compact" if store["stuck_bytes"] else ""
+    return f"{_calls(store['calls'])}{running} · {figures.size(sum(store['bytes'].values()))}{span}{stuck}"
+
+
+def _text_facts(store: dict[str, Any] | None) -> str:
+    if store is None:
+        return "unknown"
+    text = store["text"]
+    more = " or more" if text["more_behind"] else ""
+    behind = f"{_calls(text['calls_behind'])}{more}, {figures.duration(round(text['behind_s'] * 1_000_000))} behind"
+    off = [] if text["on"] else ["off (store.full_text)"]
+    return " · ".join([*off, behind if text["calls_behind"] else "up to date", *text["problems"]])
 
 
 def _missing_facts(store: dict[str, Any] | None) -> str:

@@ -17,16 +17,18 @@ from ..pricing.prices import Priced, price
 from ..records import Call, Exchange, ToolSpan, Usage, evolve
 from ..store.base import MOST_TOOLS, StoredCall
 from .pipeline import Pipeline
-from .stages import Item
+from .stages import COUNTS, Item
 
 #: Columns that no bytes of the call itself tell.
-_KEPT = ("updated_at_us", "rev", "retry_of", "program", "cwd", "branch", "conversation")
+_KEPT = (
+    "updated_at_us", "rev", "retry_of", "request_digest", "program", "cwd", "branch", "conversation", "follows",
+    "follows_by", "system_version",
+)  # fmt: skip
 #: Columns that a later call may have brought, or that are counted with an earlier one.
 _HANDED = (
-    "model", "finish_reason", "service_tier", "input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens",
-    "reasoning_tokens", "tokens_source", "cost_nano_usd", "cost_source", "preview_output", "filtered",
+    "model", "finish_reason", "service_tier", *COUNTS, "tokens_source", "cost_nano_usd", "cost_source",
+    "preview_output", "filtered",
 )  # fmt: skip
-_COUNTS = ("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens")
 _OF_A_SPAN = ("place", "id", "name", "arguments_bytes", "digest", "server")  #: the rest came with its result
 _CUT = "…"  #: what a store ends a text with that was too long for it
 
@@ -49,7 +51,10 @@ def rederived(pipeline: Pipeline, _: Overrides, call: Call, exchange: Exchange |
     elsewhere = _is_counted_elsewhere(call, found)
     kept = _KEPT + _HANDED if elsewhere else _KEPT
     row = evolve(found.call, **{name: getattr(call, name) for name in kept})
-    return Found(stored=StoredCall(call=row, tools=None if elsewhere else found.tools, results=found.results))
+    tools = None if elsewhere else found.tools
+    said = found.parsed.system_prompt if found.ties is not None else None
+    stored = StoredCall(call=row, tools=tools, results=found.results, ties=found.ties, system_prompt=said)
+    return Found(stored=stored)
 
 
 def _is_counted_elsewhere(old: Call, found: Item) -> bool:
@@ -91,7 +96,7 @@ def _has_own_price(call: Call, own: Overrides) -> bool:
 def _by_its_row(call: Call) -> Priced:
     return Priced(
         model=call.model or call.model_requested,
-        usage=Usage(**{name: getattr(call, name) for name in _COUNTS}),
+        usage=Usage(**{name: getattr(call, name) for name in COUNTS}),
         at_us=call.started_at_us,
         upstream=call.upstream or "",
         service_tier=call.service_tier,
@@ -103,7 +108,7 @@ def _has_tokens(call: Call) -> bool:
 
 
 def _same_counts(one: Call, other: Call) -> bool:
-    return all(getattr(one, name) == getattr(other, name) for name in _COUNTS)
+    return all(getattr(one, name) == getattr(other, name) for name in COUNTS)
 
 
 class Receipt(Struct, kw_only=True):
@@ -124,8 +129,7 @@ class Receipt(Struct, kw_only=True):
 
     def count(self, old: Call, new: Call, *, with_bodies: bool, with_tools: bool = False) -> bool:
         """Add a call; whether it changed. ``with_tools``: in its tools, besides what its row tells."""
-        names = [name for name in Call.__struct_fields__ if _differs(getattr(old, name), getattr(new, name))]
-        names += ["tools"] * with_tools
+        names = _changes(old, new, with_tools)
         self.looked += 1
         self.changed += bool(names)
         self.without_bodies += not with_bodies
@@ -136,6 +140,23 @@ class Receipt(Struct, kw_only=True):
         self.priced_before += old.cost_nano_usd is not None
         self.priced_after += new.cost_nano_usd is not None
         return bool(names)
+
+    def refuse(self, old: Call, new: Call, *, with_tools: bool = False) -> None:
+        """A call that was counted so stays as it was, because the store does not take it."""
+        names = _changes(old, new, with_tools)
+        self.failed += 1
+        self.changed -= bool(names)
+        for name in names:
+            self.fields[name] -= 1
+        self.fields = {name: calls for name, calls in self.fields.items() if calls}
+        self.cost_after_nano_usd += (old.cost_nano_usd or 0) - (new.cost_nano_usd or 0)
+        self.priced_after += (old.cost_nano_usd is not None) - (new.cost_nano_usd is not None)
+
+
+def _changes(old: Call, new: Call, with_tools: bool) -> list[str]:
+    """What differs: columns, and ``tools``."""
+    names = [name for name in Call.__struct_fields__ if _differs(getattr(old, name), getattr(new, name))]
+    return names + ["tools"] * with_tools
 
 
 def other_tools(stored: Sequence[ToolSpan], derived: Sequence[ToolSpan]) -> bool:

@@ -10,18 +10,19 @@ from __future__ import annotations
 import copy
 import logging
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 
 import msgspec
 
-from ..clock import id_text, wall_us
+from ..clock import id_text, monotonic_us, wall_us
 from ..config import Config, Price
 from ..errors import LlmtapError, StoreError
 from ..pricing.overrides import overrides
 from ..query.tree import Filter
 from ..records import Call, Exchange, Job, Status, evolve
-from ..store.base import POISON, JobRow, JobState, Reader, Store, StoredCall
+from ..store.base import JSON, POISON, JobRow, JobState, Reader, Store, StoredCall
 from .anew import Anew, Receipt, other_tools, rederived, repriced
+from .housekeeping import CHORES
 from .pipeline import Pipeline
 
 log = logging.getLogger(__name__)
@@ -31,6 +32,7 @@ KINDS: dict[str, Anew] = {"reprice": repriced, "rederive": rederived}
 
 SLICE_CALLS = 100
 _SLICE_BYTES = 16 << 20  #: of bodies
+_TELL_US = 200_000  #: how far a chore is, is stored this often
 
 
 class Again:
@@ -72,11 +74,15 @@ class Again:
             log.exception("call %s cannot be looked at again; it stays as it is", call.id)
             receipt.looked, receipt.failed = receipt.looked + 1, receipt.failed + 1
             return []
-        tools = anew.stored.tools
-        with_tools = tools is not None and other_tools(await reader.tools(call.id), tools)
+        with_tools = await _with_tools(reader, anew.stored)
         receipt.kept += anew.kept
         changed = receipt.count(call, anew.stored.call, with_bodies=exchange is not None, with_tools=with_tools)
         return [anew.stored] if changed or anew.stored.results else []
+
+
+async def _with_tools(reader: Reader, stored: StoredCall) -> bool:
+    """Whether other tools are stored of a call."""
+    return stored.tools is not None and other_tools(await reader.tools(stored.call.id), stored.tools)
 
 
 def _size(exchange: Exchange | None) -> int:
@@ -92,6 +98,8 @@ class Jobs:
         self._pipeline = pipeline
         self._waiting: deque[JobRow] = deque()
         self._running: Again | None = None
+        self._steps: AsyncIterator[JSON] | None = None  #: of a chore
+        self._told_us = 0
         self._unwritten: tuple[list[StoredCall], JobRow] | None = None  #: a slice, while the store takes nothing
 
     async def resume(self) -> None:
@@ -133,6 +141,25 @@ class Jobs:
         return job
 
     async def _go_on(self, job: JobRow) -> JobRow:
+        return await (self._chore(job) if job.kind in CHORES else self._slice(job))
+
+    async def _chore(self, job: JobRow) -> JobRow:
+        self._steps = self._steps or CHORES[job.kind](self._store, job.request)
+        try:
+            receipt = await anext(self._steps, None)
+        except BaseException:
+            self._steps = None  # it begins again, from what the store then says
+            raise
+        if receipt is None:
+            self._steps = None
+        state = JobState.DONE if receipt is None else JobState.RUNNING
+        job = evolve(job, state=state, updated_at_us=wall_us(), receipt=receipt or job.receipt)
+        if state != self._waiting[0].state or monotonic_us() - self._told_us > _TELL_US:
+            self._told_us = monotonic_us()
+            await self._store.put_job(job)
+        return job
+
+    async def _slice(self, job: JobRow) -> JobRow:
         again = self._running = self._running or self._begun(job)
         if self._unwritten is None:
             wanted = await again.slice(self._store)
@@ -143,22 +170,21 @@ class Jobs:
             await self._store.rewrite(calls, job)
         except POISON:
             log.exception("a slice of job %s cannot be stored as it is; its calls are stored one by one", job.id)
-            again.receipt.failed += await self._write_singly(calls)
+            await self._write_singly(calls, again.receipt)
             job = self._with(job, JobState(job.state), again.receipt)
             await self._store.rewrite([], job)
         self._unwritten = None
         return job
 
-    async def _write_singly(self, calls: Sequence[StoredCall]) -> int:
-        """How many of them the store does not take; these stay as they were."""
-        failed = 0
+    async def _write_singly(self, calls: Sequence[StoredCall], receipt: Receipt) -> None:
+        """Those that the store does not take stay as they were."""
         for stored in calls:
             try:
                 await self._store.rewrite([stored])
             except POISON:
                 log.error("call %s cannot be stored anew", stored.call.id)
-                failed += 1
-        return failed
+                old = await self._store.call(stored.call.id)
+                receipt.refuse(old, stored.call, with_tools=await _with_tools(self._store, stored))
 
     async def _failed(self, job: JobRow, error: str) -> JobRow:
         """What was done until then stays in the receipt."""
@@ -169,7 +195,7 @@ class Jobs:
 
     def _begun(self, job: JobRow) -> Again:
         if job.kind not in KINDS:
-            raise LlmtapError(f"there is no job {job.kind!r}; this version knows {', '.join(KINDS)}")
+            raise LlmtapError(f"there is no job {job.kind!r}; this version knows {', '.join((*KINDS, *CHORES))}")
         where = msgspec.convert(job.request.get("where"), Filter | None)
         config = self._config
         if "prices" in job.request:  # those of who asked: they may have been edited since we were started

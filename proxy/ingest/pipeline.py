@@ -9,39 +9,64 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 
-from ..clock import id_text
+from ..bodies.cut import Cut, uncut
+from ..bodies.prefixes import Prefixes
+from ..clock import id_text, wall_us
 from ..config import Config
 from ..records import Call, Exchange, Status, evolve
 from .programs import Program
-from .stages import STAGES, STAGES_OF_NO_LOG, STAGES_OF_RUNNING, Item, Stage, first_row, judge
+from .stages import STAGES, STAGES_OF_NO_LOG, STAGES_OF_RUNNING, Item, Stage, first_item, is_plain, judge
 
 log = logging.getLogger(__name__)
 _DAY_S = 86_400
+_DAY_US = _DAY_S * 1_000_000
+
+#: What goes into the digests of a project's pieces, as the store has it. Without it, bodies are not cut.
+Salt = Callable[[str], bytes]
 
 
 class Pipeline:
     """From an exchange to its row."""
 
-    def __init__(self, config: Config, quarantine: Quarantine, stages: Sequence[Stage] = STAGES) -> None:
+    def __init__(
+        self, config: Config, quarantine: Quarantine, stages: Sequence[Stage] = STAGES, *, salt: Salt | None = None
+    ) -> None:
         self._config = config
         self._quarantine = quarantine
         self._stages = stages
+        self._salt = salt
+        self._prefixes = Prefixes()
 
     def under(self, config: Config) -> Pipeline:
         """The same with other settings."""
-        return Pipeline(config, self._quarantine, self._stages)
+        return Pipeline(config, self._quarantine, self._stages, salt=self._salt)
 
     def run(self, exchange: Exchange, program: Program | None = None) -> Item:
         """All that is found out about an ended call; ``program``: the client, when it runs on this machine."""
-        item = Item(exchange=exchange, call=first_row(exchange), config=self._config, program=program)
+        request = self._cut(exchange, self._salt) if self._salt and not exchange.begin.no_log else None
+        item = first_item(exchange, self._config, program, request)
         for stage in STAGES_OF_NO_LOG if exchange.begin.no_log else self._stages:
             item = self._through(stage, item)
+        if request is not None:
+            self._prefixes.learned(request, plain=is_plain(item))
         return item if item.call.status != Status.RUNNING else judge(item)
+
+    def _cut(self, exchange: Exchange, salt: Salt) -> Cut:
+        """Bodies of one day alone begin alike: a later day's words are indexed with that day's."""
+        begin = exchange.begin
+        of_project = salt(begin.project)
+        try:
+            space = f"{wall_us() // _DAY_US} {begin.endpoint}".encode("utf-8", "surrogatepass")
+            return self._prefixes.cut(exchange.request_body, of_project, space)
+        except Exception:
+            log.exception("the request of call %s cannot be cut; it is stored as one piece", id_text(begin.id))
+            self._prefixes = Prefixes()
+            return uncut(exchange.request_body, of_project)
 
     def _through(self, stage: Stage, item: Item) -> Item:
         try:
@@ -54,17 +79,17 @@ class Pipeline:
     def bare(self, exchange: Exchange) -> Call:
         """The row of a call whose findings the store does not take: only what the relay saw."""
         self._quarantine.keep_exchange(exchange)
-        call = evolve(first_row(exchange), notes=("not understood: its findings could not be stored",))
-        return judge(Item(exchange=exchange, call=call, config=self._config)).call
+        item = first_item(exchange, self._config)
+        return judge(item.with_call(notes=("not understood: its findings could not be stored",))).call
 
-    def running(self, exchange: Exchange, program: Program | None = None) -> Call:
-        """The row of a call that has not ended: what was asked, and nothing of the answer."""
+    def running(self, exchange: Exchange, program: Program | None = None) -> Item:
+        """A call that has not ended: what was asked, and nothing of the answer."""
         asked = evolve(exchange, head=None, response_body=b"", marks=())
-        item = Item(exchange=asked, call=first_row(asked), config=self._config, program=program)
+        item = first_item(asked, self._config, program)
         for stage in STAGES_OF_RUNNING if not exchange.begin.no_log else ():
             item = self._through(stage, item)
-        return evolve(
-            item.call, status=Status.RUNNING, request_bytes=None, response_bytes=None, notes=(), finish_reason=None
+        return item.with_call(
+            status=Status.RUNNING, request_bytes=None, response_bytes=None, notes=(), finish_reason=None
         )
 
 

@@ -10,6 +10,7 @@ import hashlib
 import re
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from itertools import islice
 
 import orjson
@@ -17,6 +18,7 @@ import orjson
 from ..records import ContentPart, Message, Parsed, ToolResult, ToolSpan
 
 _MOST = 1000  #: tools of one answer
+_REMEMBERED = 4096  #: characters of arguments
 _WHOLE = re.compile(r"(?<=[\[:,])(-?\d+)\.0(?=[\],}])")  #: JavaScript writes 1.0 as 1
 
 
@@ -45,18 +47,26 @@ def asked(parsed: Parsed) -> tuple[ToolSpan, ...]:
 
 
 def _digest(tool_id: str | None, name: str | None, arguments: str | None) -> int:
-    return digest_of(*(text.encode("utf-8", "replace") for text in (tool_id or "", name or "", _canonical(arguments))))
+    return digest_of(*(text.encode("utf-8", "replace") for text in (tool_id or "", name or "", canonical(arguments))))
 
 
-def _canonical(arguments: str | None) -> str:
+def canonical(arguments: str | None) -> str:
     """Clients write the arguments again in their own way, some with sorted keys; no arguments are an empty object."""
     if not arguments or not arguments.strip():
         return "{}"
+    # Each is looked at when it is asked for, and when its result is brought.
+    return _remembered(arguments) if len(arguments) <= _REMEMBERED else _written(arguments)
+
+
+def _written(arguments: str) -> str:
     try:
         written = orjson.dumps(orjson.loads(arguments), option=orjson.OPT_SORT_KEYS).decode()
     except (ValueError, TypeError):
         return arguments
-    return _WHOLE.sub(r"\1", written)
+    return _WHOLE.sub(r"\1", written) if ".0" in written else written
+
+
+_remembered = lru_cache(512)(_written)
 
 
 def brought(messages: Sequence[Message]) -> tuple[ToolResult, ...]:
@@ -100,8 +110,3 @@ def _may_be(call: ContentPart, result: ContentPart) -> bool:
 def _result(call: ContentPart, result: ContentPart) -> ToolResult:
     size = len((result.text or "").encode("utf-8", "replace")) + (result.size or 0)
     return ToolResult(digest=_digest(call.tool_call_id, call.name, call.arguments), bytes=size, failed=result.failed)
-
-
-def request_digest(body: bytes) -> int | None:
-    """What tells whether two requests ask the same; None for one without a body."""
-    return digest_of(body) if body else None

@@ -7,57 +7,77 @@ raises does not cost the row: see ``pipeline``.
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Callable, Iterable, Iterator
 
 from msgspec import Struct
 
+from ..bodies.cut import Cut
 from ..clock import id_text
 from ..config import Config
-from ..dialects.table import choose, parse
+from ..dialects.table import dialect_of, parse_as
 from ..pricing.overrides import overrides
 from ..pricing.prices import Priced, nano_usd, price
 from ..pricing.tokens import estimate
 from ..records import (
     DEFAULT_PROJECT,
+    PREVIEW_CHARACTERS,
     Call,
     Exchange,
     Message,
     Outcome,
     Parsed,
     Status,
+    Ties,
     ToolResult,
     ToolSpan,
     Usage,
     evolve,
 )
-from ..wire.headers import header_map, key_fingerprint
+from ..store.base import StoredCall
+from ..wire.headers import HeaderMaps, header_maps, key_fingerprint
 from ..wire.identity import HEADERS, row_of
-from . import quality, spans
+from . import linking, quality, spans
 from .exclusion import excluded
 from .identity import COLUMNS, identify
 from .programs import Program
 from .quotas import quotas
 
-_COUNTS = ("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens")
-_PREVIEW_CHARACTERS = 160
+#: Tokens, by their names in a usage and in a row.
+COUNTS = ("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens")
 _ERROR_CHARACTERS = 2000
 _REQUEST_IDS = ("x-request-id", "request-id", "apim-request-id", "x-amzn-requestid")
 _OURS = "x-llmtap-"
 _KNOWN = [row.name for row in HEADERS if row.name.startswith(_OURS)]
-_SPACE = re.compile(r"\s+")
 
 
 class Item(Struct, frozen=True, kw_only=True):
     """A call on its way through the stages."""
 
     exchange: Exchange
+    headers: HeaderMaps
     call: Call
     parsed: Parsed = Parsed()
     config: Config
     program: Program | None = None  #: of a client on this machine
     tools: tuple[ToolSpan, ...] = ()  #: that the answer asks for
     results: tuple[ToolResult, ...] = ()  #: that the request brings for an earlier answer
+    request: Cut | None = None  #: its request's body in pieces; None: not cut
+    ties: Ties | None = None  #: what it continues, and what may continue it; None: it has no conversation
+
+    def stored(self, journal: str, seq: int | None) -> StoredCall:
+        """What the store is to keep; ``seq``: of the frame that ended the call."""
+        return StoredCall(
+            call=self.call,
+            exchange=self.exchange,
+            journal=journal,
+            seq=seq,
+            tools=self.tools,
+            results=self.results,
+            retrieved=self.parsed.retrieved,
+            request=self.request,
+            ties=self.ties,
+            system_prompt=self.parsed.system_prompt if self.ties is not None else None,
+        )
 
     def with_call(self, **changes: object) -> Item:
         """The same with some fields of the row changed."""
@@ -69,10 +89,27 @@ Stage = Callable[[Item], Item]
 
 def understand(item: Item) -> Item:
     """Let the call's dialect read its bodies."""
-    begin = item.exchange.begin
-    dialect = choose(begin.endpoint, header_map(begin.headers), begin.upstream)
-    parsed = parse(item.exchange, item.config.ingest.body_bytes, item.config.retrieval)
+    exchange, headers, config = item.exchange, item.headers, item.config
+    dialect = dialect_of(exchange.begin, headers)
+    limit_bytes = config.ingest.body_bytes
+    rest = item.request.rest() if item.request is not None and len(exchange.request_body) <= limit_bytes else None
+    parsed = None
+    if rest is not None:
+        # What an earlier request said already is not read again.
+        parsed = parse_as(dialect, evolve(exchange, request_body=rest), headers, limit_bytes, config.retrieval)
+    if parsed is None or _wants_counting(item, parsed.usage):
+        parsed = parse_as(dialect, exchange, headers, limit_bytes, config.retrieval)
     return evolve(item, parsed=parsed, call=evolve(item.call, dialect=dialect.name))
+
+
+def is_plain(item: Item) -> bool:
+    """Whether nothing in the messages of a request has to be read again with the next one's."""
+    parsed, retrieval = item.parsed, item.config.retrieval
+    return (
+        item.call.dialect is not None
+        and not (parsed.documents or parsed.notes or retrieval.paths or retrieval.tags)
+        and item.call.tokens_source != "estimated"
+    )
 
 
 def describe(item: Item) -> Item:
@@ -99,7 +136,7 @@ def describe(item: Item) -> Item:
 def name(item: Item) -> Item:
     """Who asked: headers, body fields, and the program on this machine."""
     begin = item.exchange.begin
-    request = header_map(begin.headers)
+    request = item.headers.request
     who = identify(begin.headers, item.parsed.identity)
     program = item.program
     named: dict[str, str] = {column: who.columns[column] for column in COLUMNS if column in who.columns}
@@ -114,7 +151,7 @@ def name(item: Item) -> Item:
         tags=who.tags,
         request_id=who.request_id,
         retry=_count(request.get("x-stainless-retry-count")),
-        request_digest=spans.request_digest(item.exchange.request_body),
+        request_digest=item.request.digest if item.request is not None and item.exchange.request_body else None,
         program=program.name if program else None,
         cwd=program.cwd if program else None,
         branch=program.branch if program else None,
@@ -132,8 +169,8 @@ def _misspelt(request: Iterable[str]) -> Iterator[str]:
 
 def exclude(item: Item) -> Item:
     """Whether a rule keeps the call out of lists and sums; of a call that is not to be kept, by its path alone."""
-    request = header_map(item.exchange.begin.headers)
-    return item.with_call(excluded=item.call.excluded or excluded(item.config.exclude, item.call, request))
+    ruled_out = excluded(item.config.exclude, item.call, item.headers.request)
+    return item.with_call(excluded=item.call.excluded or ruled_out)
 
 
 def read_answer_headers(item: Item) -> Item:
@@ -141,7 +178,7 @@ def read_answer_headers(item: Item) -> Item:
     head = item.exchange.head
     if head is None or head.ours:
         return item
-    answer = header_map(head.headers)
+    answer = item.headers.response
     found = quotas(answer, item.call.started_at_us + head.offset_us)
     request_id = next((answer[name] for name in _REQUEST_IDS if name in answer), item.call.request_id)
     if item.call.upstream_us is not None:
@@ -152,6 +189,11 @@ def read_answer_headers(item: Item) -> Item:
 def span(item: Item) -> Item:
     """Tools that the answer asks for, and results that the request brings."""
     return evolve(item, tools=spans.asked(item.parsed), results=spans.brought(item.parsed.input))
+
+
+def tie(item: Item) -> Item:
+    """What the call continues, and what may continue it."""
+    return evolve(item, ties=linking.ties(item.parsed)) if linking.is_talk(item.call) else item
 
 
 def judge(item: Item) -> Item:
@@ -176,17 +218,21 @@ def judge(item: Item) -> Item:
 def count(item: Item) -> Item:
     """Tokens: the upstream's own figures; what it left out is estimated, and the row says so."""
     usage, source = item.parsed.usage, "upstream"
-    if _answered(item) and (usage is None or usage.input_tokens is None or usage.output_tokens is None):
+    if _wants_counting(item, usage):
         filled = _filled(usage, estimate(item.parsed, item.call.dialect))
         if filled != usage:
             usage, source = filled, "estimated"
     if usage is None:
         return item
-    counts = {name: getattr(usage, name) for name in _COUNTS}
+    counts = {name: getattr(usage, name) for name in COUNTS}
     known = any(value is not None for value in counts.values())
     return evolve(item, parsed=evolve(item.parsed, usage=usage)).with_call(
         tokens_source=source if known else None, **counts
     )
+
+
+def _wants_counting(item: Item, usage: Usage | None) -> bool:
+    return _answered(item) and (usage is None or usage.input_tokens is None or usage.output_tokens is None)
 
 
 def _filled(usage: Usage | None, guess: Usage | None) -> Usage | None:
@@ -199,17 +245,16 @@ def _filled(usage: Usage | None, guess: Usage | None) -> Usage | None:
 
 def value(item: Item) -> Item:
     """Cost, by served model, at the price of the call's day."""
-    cost = price(priced(item.exchange, item.parsed), overrides(item.config.prices))
+    cost = price(priced(item.exchange, item.headers, item.parsed), overrides(item.config.prices))
     return item if cost is None else item.with_call(cost_nano_usd=cost.nano_usd, cost_source=cost.source)
 
 
-def priced(exchange: Exchange, parsed: Parsed) -> Priced:
+def priced(exchange: Exchange, headers: HeaderMaps, parsed: Parsed) -> Priced:
     """What a call's price depends on."""
-    begin, head = exchange.begin, exchange.head
-    reported = parsed.cost_nano_usd
-    if reported is None and head is not None and not parsed.stream:  # a stream's head comes before its cost
-        reported = nano_usd(header_map(head.headers).get("x-litellm-response-cost"))
-    named = header_map(begin.headers).get("helicone-model-override")  # what a private deployment is charged as
+    begin, reported = exchange.begin, parsed.cost_nano_usd
+    if reported is None and not parsed.stream:  # a stream's head comes before its cost
+        reported = nano_usd(headers.response.get("x-litellm-response-cost"))
+    named = headers.request.get("helicone-model-override")  # what a private deployment is charged as
     return Priced(
         model=named or parsed.model or parsed.model_requested,
         usage=parsed.usage,
@@ -235,15 +280,27 @@ def time(item: Item) -> Item:
 
 
 STAGES: tuple[Stage, ...] = (
-    understand, describe, name, read_answer_headers, span, judge, count, value, time,
+    understand, describe, name, read_answer_headers, span, tie, judge, count, value, time,
 )  # fmt: skip
 #: Of a call that runs, only the request is there.
-STAGES_OF_RUNNING: tuple[Stage, ...] = (understand, describe, name)
+STAGES_OF_RUNNING: tuple[Stage, ...] = (understand, describe, name, tie)
 #: A call whose caller asked that nothing be kept has nothing to understand.
 STAGES_OF_NO_LOG: tuple[Stage, ...] = (exclude, judge)
 
 
-def first_row(exchange: Exchange) -> Call:
+def first_item(exchange: Exchange, config: Config, program: Program | None = None, request: Cut | None = None) -> Item:
+    """A call before its first stage."""
+    return Item(
+        exchange=exchange,
+        headers=header_maps(exchange),
+        call=_first_row(exchange),
+        config=config,
+        program=program,
+        request=request,
+    )
+
+
+def _first_row(exchange: Exchange) -> Call:
     """What the relay alone knows of a call: enough for a row when all else fails."""
     begin, head, end = exchange.begin, exchange.head, exchange.end
     return Call(
@@ -333,4 +390,4 @@ def _called_tools(parsed: Parsed) -> str | None:
 
 
 def _preview(text: str | None) -> str | None:
-    return _SPACE.sub(" ", text[: _PREVIEW_CHARACTERS * 4]).strip()[:_PREVIEW_CHARACTERS] if text else None
+    return " ".join(text[: PREVIEW_CHARACTERS * 4].split())[:PREVIEW_CHARACTERS] if text else None

@@ -23,12 +23,16 @@ from ..config import Config
 from ..errors import Busy, StoreError
 from ..records import Begin, evolve
 from ..store.base import POISON, Batch, Store, StoredCall
+from ..store.policy import Policy
+from ..store.sqlite.fulltext.index import Limits
 from ..store.sqlite.store import SqliteStore
 from .assembly import OpenCall
+from .housekeeping import Housekeeping
 from .jobs import Jobs
 from .journals import Due, Journals
 from .pipeline import Pipeline, Quarantine
 from .programs import Program, Programs
+from .texts import Findable
 
 T = TypeVar("T")
 
@@ -88,9 +92,11 @@ class Worker:
         self._journals = journals
         self._vitals = vitals
         self._quarantine = Quarantine(data_dir / "quarantine", config.ingest.quarantine_days)
-        self._pipeline = Pipeline(config, self._quarantine)
+        self._pipeline = Pipeline(config, self._quarantine, salt=store.salt)
+        self._findable = Findable(config.store)
         self._programs = Programs() if config.identity.programs else None
         self._jobs = Jobs(config, store, self._pipeline)
+        self._housekeeping = Housekeeping(store, Policy.of(config))
         self._jobs_us = 0
         self._stopping = False
         self._housekept_us = 0
@@ -145,15 +151,15 @@ class Worker:
         return self._programs.found(begin.client) if self._programs is not None and begin.client else None
 
     async def _work(self, *, busy: bool) -> bool:
-        """A slice of a job, when nothing else is to do, or every second; whether there was one."""
+        """A slice of a job, else of retention, when nothing else is to do, or every second; whether there was one."""
         now_us = monotonic_us()
         if self._stopping or now_us < self._jobs_us or (busy and now_us - self._jobs_us < _JOBS_US):
             return False
         self._jobs_us = now_us
         try:
-            return await self._jobs.step() is not None
+            return await self._jobs.step() is not None or await self._housekeeping.step()
         except StoreError as error:
-            log.error("a job cannot go on (%s); trying again in %g s", error, _JOBS_PAUSE_US / 1e6)
+            log.error("a job, or retention, cannot go on (%s); trying again in %g s", error, _JOBS_PAUSE_US / 1e6)
             self._jobs_us = now_us + _JOBS_PAUSE_US
             return False
 
@@ -179,19 +185,12 @@ class Worker:
         exchange = due.ended.exchange()
         due.journal.assembler.release(due.ended)
         found = self._pipeline.run(exchange, self._program(exchange.begin))
-        return StoredCall(
-            call=found.call,
-            exchange=exchange,
-            journal=due.journal.name,
-            seq=due.ended.seq,
-            tools=found.tools,
-            results=found.results,
-            retrieved=found.parsed.retrieved,
-        )
+        return self._findable(found.stored(due.journal.name, due.ended.seq), found.parsed)
 
     def _running(self, journal: str, call: OpenCall) -> StoredCall:
         call.shown = True
-        return StoredCall(call=self._pipeline.running(call.exchange(), self._program(call.begin)), journal=journal)
+        found = self._pipeline.running(call.exchange(), self._program(call.begin))
+        return evolve(found.stored(journal, None), exchange=None, tools=None)
 
     def close(self) -> None:
         """End what runs beside."""
@@ -276,7 +275,7 @@ async def ingest(
     config: Config, data_dir: Path, vitals: Vitals, stop: asyncio.Event, relay_name: str | None = None
 ) -> None:
     """Open the store and work; the caller holds the writer lock."""
-    store = await SqliteStore.open(data_dir)
+    store = await SqliteStore.open(data_dir, policy=Policy.of(config), full_text=Limits.of(config))
     try:
         positions = await store.positions()
         stored = {name: await store.stored_seqs(name, position.low_seq) for name, position in positions.items()}

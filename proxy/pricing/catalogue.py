@@ -152,6 +152,7 @@ def _of_this_name(model: str) -> _Entry | None:
     return None
 
 
+@lru_cache(_MOST_KEPT)
 def _provider(base: str) -> Provider | None:
     from genai_prices.data import providers
 

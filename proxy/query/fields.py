@@ -1,9 +1,9 @@
 """The one table of what calls can be filtered and grouped by.
 
-It drives the parser, the help, the grouping of reports and every store's compiler. A field
-names the attribute of ``records.Call`` that holds it, and its kind says in which unit people
-write it and in which unit it is stored. Texts of prompts and answers are not fields: they lie
-in bodies, not in rows.
+It drives the parsers, the help, ``docs/fields.md``, the grouping of reports and every store's
+compiler. A field names the attribute of ``records.Call`` that holds it, and its kind says in which
+unit people write it, in which unit it is stored, and how it can be compared. Texts of prompts and
+answers lie in bodies, not in rows: they are searched by words.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import re
 from msgspec import Struct
 
 from ..errors import QueryError
-from ..records import Status
-from .tree import Value
+from ..records import FollowsBy, Status
+from .tree import Scalar
 
 
 class Kind(enum.Enum):
@@ -30,38 +30,61 @@ class Kind(enum.Enum):
     TIME = "a date or time in single quotes, such as '2026-11-21' or '2026-11-21 14:30'"
     FLAG = "true or false"
     ID = "a full call id in single quotes"
-    METADATA = "a text in single quotes, after metadata.NAME"
+    METADATA = "a text in single quotes or a number, after metadata.NAME"
     TAGS = "a tag in single quotes"
+    SCORE = "a number, after scores.NAME"
+    TOOL = "the name of a tool in single quotes"
+    WORDS = "words in single quotes, after match"
 
 
 #: How many stored units one written unit is (µs per ms, nano-dollars per dollar).
 SCALES = {Kind.DURATION: 1000, Kind.MONEY: 1_000_000_000}
-NUMERIC = {Kind.NUMBER, *SCALES}
+NUMERIC = {Kind.NUMBER, Kind.SCORE, *SCALES}
+KEYED = {Kind.METADATA, Kind.SCORE}  #: fields of many names: metadata.team
+
+_EQUAL = ("=", "!=")
+_ORDER = ("<", "<=", ">", ">=", "between")
+_PATTERN = ("like", "ilike")
+#: How fields of a kind can be compared; ``in between like ilike`` also with ``not``.
+OPERATORS: dict[Kind, tuple[str, ...]] = {
+    **dict.fromkeys((Kind.TEXT, Kind.MODEL, Kind.METADATA), (*_EQUAL, *_ORDER, "in", *_PATTERN)),
+    **dict.fromkeys((*NUMERIC, Kind.TIME), (*_EQUAL, *_ORDER, "in")),
+    **dict.fromkeys((Kind.TAGS, Kind.TOOL), (*_EQUAL, "in", *_PATTERN)),
+    Kind.ID: (*_EQUAL, "in"),
+    Kind.FLAG: _EQUAL,
+    Kind.WORDS: (),
+}
 
 
 class Field(Struct, frozen=True):
-    """One row of the table. ``column``: the attribute of ``Call`` that holds it."""
+    """One row of the table."""
 
     name: str
     kind: Kind
     help: str
-    column: str
+    column: str  #: the attribute of ``Call`` that holds it; empty for what lies beside the row
     groupable: bool = False
+    indexed: bool = False  #: a comparison by = reads an index, and so do < and > of times and scores
+    short: str = ""  #: another name for it, in the short form of filters
 
 
-def _text(name: str, help_: str, *, groupable: bool = False) -> Field:
-    return Field(name, Kind.TEXT, help_, name, groupable)
+def _text(name: str, help_: str, *, groupable: bool = False, indexed: bool = False) -> Field:
+    return Field(name, Kind.TEXT, help_, name, groupable, indexed)
 
 
 def _number(name: str, help_: str, *, groupable: bool = False) -> Field:
     return Field(name, Kind.NUMBER, help_, name, groupable)
 
 
+def _words(name: str, help_: str) -> Field:
+    return Field(name, Kind.WORDS, help_, "", indexed=True)
+
+
 _TABLE = (
-    Field("id", Kind.ID, "the call's id", "id"),
-    Field("created", Kind.TIME, "when the call was accepted", "started_at_us"),
-    Field("started_at", Kind.TIME, "the same as created", "started_at_us"),
-    Field("updated_at", Kind.TIME, "when the row was last written", "updated_at_us"),
+    Field("id", Kind.ID, "the call's id", "id", indexed=True),
+    Field("created", Kind.TIME, "when the call was accepted", "started_at_us", indexed=True),
+    Field("started_at", Kind.TIME, "the same as created", "started_at_us", indexed=True),
+    Field("updated_at", Kind.TIME, "when the row was last written", "updated_at_us", short="updated"),
     _text("project", "name of the project", groupable=True),
     _text("upstream", "name of the upstream that answered", groupable=True),
     _text("dialect", "wire format", groupable=True),
@@ -69,11 +92,11 @@ _TABLE = (
     _text("method", "HTTP method", groupable=True),
     _text("path", "target as the client sent it", groupable=True),
     Field("stream", Kind.FLAG, "whether the answer was streamed", "stream", groupable=True),
-    _text("status", f"what became of the call: {' '.join(Status)}", groupable=True),
+    _text("status", f"what became of the call: {' '.join(Status)}", groupable=True, indexed=True),
     _number("http_status", "HTTP status of the answer", groupable=True),
     _text("error_type", "kind of error", groupable=True),
     _text("error_message", "what the error said"),
-    _text("model_requested", "model asked for, exactly", groupable=True),
+    _text("model_requested", "model asked for, exactly", groupable=True, indexed=True),
     Field(
         "model",
         Kind.MODEL,
@@ -81,25 +104,38 @@ _TABLE = (
         "-2025-08-07 behind it, and != is the opposite",
         "model",
         groupable=True,
+        indexed=True,
     ),
-    Field("latency_ms", Kind.DURATION, "from accept to the last byte", "latency_us"),
-    Field("ttft_ms", Kind.DURATION, "from accept to the first content token", "ttft_us"),
+    Field("latency_ms", Kind.DURATION, "from accept to the last byte", "latency_us", short="latency"),
+    Field("ttft_ms", Kind.DURATION, "from accept to the first content token", "ttft_us", short="ttft"),
     _number("input_tokens", "all input tokens, cached ones included"),
     _number("output_tokens", "all output tokens, reasoning included"),
     _number("cached_tokens", "input tokens read from the provider's cache"),
     _number("cache_write_tokens", "input tokens written to the provider's cache"),
     _number("reasoning_tokens", "output tokens spent on reasoning"),
     _text("tokens_source", "who counted the tokens: upstream or estimated", groupable=True),
-    Field("cost_usd", Kind.MONEY, "what the call cost", "cost_nano_usd"),
+    Field("cost_usd", Kind.MONEY, "what the call cost", "cost_nano_usd", short="cost"),
     _text("cost_source", "price table that the cost comes from", groupable=True),
     _text("finish_reason", "why the answer ended, as the provider says it", groupable=True),
     _text("user", "end user that the client named", groupable=True),
     _text("session", "session that the client named", groupable=True),
-    _text("conversation", "conversation that the call belongs to", groupable=True),
+    Field(
+        "conversation",
+        Kind.ID,
+        "conversation of the call: the id of its first call, or of any other",
+        "conversation",
+        indexed=True,
+    ),
     _text("key", "fingerprint of the provider key", groupable=True),
     _text("client", "User-Agent of the client", groupable=True),
-    Field("metadata", Kind.METADATA, "a value that the client attached: metadata.NAME", "metadata"),
-    Field("tags", Kind.TAGS, "tags = 'x': the call carries the tag x", "tags"),
+    Field(
+        "metadata",
+        Kind.METADATA,
+        "a value that the client attached: metadata.NAME; compared with a number, only values that are numbers match",
+        "metadata",
+        indexed=True,
+    ),
+    Field("tags", Kind.TAGS, "tags has 'x', or = 'x': the call carries the tag x", "tags", indexed=True, short="tag"),
     _text("request_id", "the upstream's id of the request"),
     _text("response_id", "the id in the answer"),
     _number("request_bytes", "size of the request's body"),
@@ -123,7 +159,9 @@ _TABLE = (
     _number("documents", "pieces of retrieved context"),
     Field("upstream_ms", Kind.DURATION, "the upstream's own processing time, as it says", "upstream_us"),
     _number("chunks", "reads that brought the answer"),
-    Field("longest_gap_ms", Kind.DURATION, "longest pause after the first content token", "longest_gap_us"),
+    Field(
+        "longest_gap_ms", Kind.DURATION, "longest pause after the first content token", "longest_gap_us", short="gap"
+    ),
     _number("tokens_per_s", "output tokens a second from the first content token on"),
     _number("limit_requests", "the upstream's limit of requests"),
     _number("remaining_requests", "requests left in it"),
@@ -133,8 +171,21 @@ _TABLE = (
     Field("reset_tokens_ms", Kind.DURATION, "until it begins anew", "reset_tokens_us"),
     Field("retry_after_ms", Kind.DURATION, "pause that the upstream asks for", "retry_after_us"),
     Field("background", Kind.FLAG, "whether the answer was to come later", "background", groupable=True),
+    Field("follows", Kind.ID, "the call whose answer the request continues", "follows"),
+    _text("follows_by", f"how that was found: {' '.join(FollowsBy)}", groupable=True),
+    _number("system_version", "number of its system prompt in its project, see llmtap prompts", groupable=True),
+    Field(
+        "scores", Kind.SCORE, "a score: scores.NAME, the mean where several gave one", "", indexed=True, short="score"
+    ),
+    Field("tool", Kind.TOOL, "tool = 'x': the answer asked for the tool x", "", indexed=True),
+    _words("text", "words in what is new in the request, in the answer, the system prompt or the tools"),
+    _words("input", "words in the messages that the request brought"),
+    _words("output", "words in the answer"),
+    _words("system", "words in the system prompt"),
+    _words("tools", "words in tool calls and their results"),
 )
 FIELDS: dict[str, Field] = {field.name: field for field in _TABLE}
+SHORT: dict[str, Field] = {field.short: field for field in _TABLE if field.short}
 
 #: Spans of time that reports group by, in the viewer's time zone.
 SPANS = {"hour": "by the hour", "day": "by the day", "week": "by weeks that begin on Monday", "month": "by the month"}
@@ -152,12 +203,16 @@ ORDERS = {
 }
 
 
-def known_field(name: str, column: int | None = None) -> Field:
-    """The field of this name, in any case. Raises ``QueryError`` that names the nearest one, or all."""
+def known_field(name: str, column: int | None = None, *, short: bool = False) -> Field:
+    """The field of this name, in any case; ``short``: or of this short name.
+
+    Raises ``QueryError`` that names the nearest one, or all.
+    """
+    names = FIELDS | SHORT if short else FIELDS
     try:
-        return FIELDS[name.lower()]
+        return names[name.lower()]
     except KeyError:
-        known = nearest(name, FIELDS) or f"; known: {', '.join(FIELDS)}"
+        known = nearest(name, names) or f"; known: {', '.join(FIELDS)}"
         raise QueryError(f"there is no field {name!r}{known}", column) from None
 
 
@@ -194,7 +249,7 @@ def nearest(name: str, known: tuple[str, ...] | dict[str, Field]) -> str:
     return f"; did you mean {close[0]}?" if close else ""
 
 
-def stored(field: Field, value: Value) -> Value:
+def stored(field: Field, value: Scalar) -> Scalar:
     """A written value in the unit of ``field.column``: ms become µs, dollars nano-dollars."""
     scale = SCALES.get(field.kind)
     if scale is None or not isinstance(value, int | float):

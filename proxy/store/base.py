@@ -8,18 +8,29 @@ or nothing is there. Bodies are written before the rows that point at them.
 from __future__ import annotations
 
 import enum
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from datetime import UTC, tzinfo
 from typing import Any, Protocol
 
 from msgspec import Struct
 
+from ..bodies.cut import Cut
 from ..query.tree import Filter
-from ..records import Call, Exchange, ToolResult, ToolSpan
+from ..records import Call, Exchange, Score, Ties, ToolResult, ToolSpan
+from .policy import Absence, Hold, Policy, Prunable, Purged
+from .texts import COLUMNS, Texts
 
 JSON = dict[str, Any]
 
 MOST_TOOLS = 1000  #: of one answer; further ones are not stored
+
+#: Called with what is looked at, and how much of how much is done.
+Watch = Callable[[str, int, int], None]
+
+
+def unwatched(_what: str, _done: int, _total: int) -> None:
+    """Nobody looks on."""
+
 
 #: What a store raises for values that it cannot hold: trying again is of no use.
 POISON = (TypeError, ValueError, OverflowError)
@@ -54,6 +65,10 @@ class StoredCall(Struct, frozen=True, kw_only=True):
     tools: Sequence[ToolSpan] | None = None  #: that its answer asks for; None: as they are stored
     results: Sequence[ToolResult] = ()  #: that its request brings, for answers of earlier calls
     retrieved: bool = False  #: its answer is that of an earlier call with the same response_id
+    request: Cut | None = None  #: its request's body in pieces, when it was cut already, with the store's ``salt``
+    ties: Ties | None = None  #: what it continues, and what may continue it; None: it has no conversation
+    system_prompt: str | None = None  #: as it was sent, to be given a version
+    texts: Texts | None = None  #: that it can be found by; None: they are read from its bodies when there is time
 
 
 class Batch(Struct, frozen=True, kw_only=True):
@@ -63,6 +78,14 @@ class Batch(Struct, frozen=True, kw_only=True):
     positions: Sequence[Position] = ()
     gaps: Sequence[Gap] = ()
     finished_journals: Sequence[str] = ()  #: read to their end, owner gone: their positions may go
+    scores: Sequence[Score] = ()  #: of calls of this batch or stored ones; the last of an author and name stands
+
+
+class Order(enum.Enum):
+    """How calls are listed."""
+
+    NEWEST = "newest"  #: by when they were accepted, the last first
+    UPDATED = "updated"  #: by when anything of them was last written, the last first
 
 
 class ReportRow(Struct, frozen=True, kw_only=True):
@@ -89,8 +112,17 @@ class ReportRow(Struct, frozen=True, kw_only=True):
     tokens_per_s_p5: float | None  #: all but one call of twenty were at least as fast
     first_us: int | None  #: when its first call was accepted
     last_us: int | None
-    series: tuple[tuple[int, int], ...] = ()  #: calls and nano-dollars of each bin that was asked for
+    series: tuple[tuple[int, int, int], ...] = ()  #: calls, nano-dollars and errors of each bin that was asked for
     merged: int = 0  #: so many groups that stand together here; then ``group`` holds only None
+    approximate: bool = False  #: percentiles are within 3 %; first and last are ends of an hour or a day
+
+
+class Bin(Struct, frozen=True):
+    """What came in one span of time."""
+
+    calls: int
+    cost_nano_usd: int
+    errors: int
 
 
 class Layout(Struct, frozen=True, kw_only=True):
@@ -103,6 +135,7 @@ class Layout(Struct, frozen=True, kw_only=True):
     limit: int | None = None  #: so many lines: those that are first by ``order``, or by cost
     keep: frozenset[tuple[str | None, ...]] | None = None  #: in place of ``limit``: the groups that have lines
     edges_us: tuple[int, ...] = ()  #: where the bins of ``series`` begin; the last one has no end
+    percentiles: bool = True  #: without them an answer is quicker
 
 
 EVERY_GROUP = Layout()
@@ -118,6 +151,38 @@ class Stats(Struct, frozen=True, kw_only=True):
     oldest_us: int | None
     newest_us: int | None
     bytes: dict[str, int]  #: file name → size
+    text_behind: Behind | None = None  #: calls that cannot be found by words yet
+    stuck_bytes: int = 0  #: free in the main file, which gives them back only when it is written anew
+    text_problems: tuple[str, ...] = ()  #: files of full text that are missing or damaged
+
+
+class Recounted(Struct, frozen=True, kw_only=True):
+    """One step of counting again what roll-ups hold. See ``Store.recount``."""
+
+    after: int | None = None  #: the last day that was counted wholly (its number since 1970); the next step's argument
+    finished: bool = False  #: that day was finished by this step
+    rows: int = 0  #: counted in this step
+    differences: int = 0  #: sums that were not what the rows say, and now are
+    sentences: tuple[str, ...] = ()  #: the first of them
+    done: bool = False  #: there are no further days
+
+
+class Behind(Struct, frozen=True, kw_only=True):
+    """How far full text is behind the rows."""
+
+    calls: int
+    more: bool = False  #: there are more than these
+    since_us: int | None = None  #: when the first of them was written
+
+
+class Found(Struct, frozen=True, kw_only=True):
+    """What a search by words found, and how far that can be relied on."""
+
+    calls: list[Call]
+    next: str | None = None  #: what to give as ``before`` to go on; None: all has been searched
+    back_to_us: int | None = None  #: the moment of the last call looked at, when the search stopped early
+    behind: Behind
+    problems: tuple[str, ...] = ()  #: files that could not be searched
 
 
 class JobState(enum.StrEnum):
@@ -141,6 +206,61 @@ class JobRow(Struct, frozen=True, kw_only=True):
     receipt: JSON = {}  #: what was done, so far
 
 
+class Conversation(Struct, frozen=True, kw_only=True):
+    """Calls whose texts continue each other, summed up; excluded calls are left out.
+
+    Unlike sums of a report, they are held in bounds: 10^12 tokens of a call.
+    """
+
+    id: str  #: of its first call
+    last: str  #: id of its newest call
+    project: str
+    user: str | None
+    session: str | None  #: as the first call names it
+    trace: str | None
+    started_at_us: int
+    ended_at_us: int  #: of the newest call: its last byte, or its accept while it runs
+    calls: int
+    tools: int  #: that answers asked for
+    errors: int  #: status error, truncated or interrupted
+    input_tokens: int
+    output_tokens: int
+    cost_nano_usd: int
+    outcome: str  #: status of the newest call
+    preview: str | None  #: first words of the first call
+    started_by: str | None = None  #: id of the call whose answer had a tool begin this one, by a sub-agent
+
+
+class Step(Struct, frozen=True, kw_only=True):
+    """A call in its conversation."""
+
+    call: Call
+    depth: int  #: 0 on the first branch; a branch beside another is one deeper
+    tools: tuple[ToolSpan, ...] = ()
+    begun: tuple[Trace, ...] = ()  #: conversations of sub-agents that its tools began
+
+
+class Trace(Struct, frozen=True, kw_only=True):
+    """A conversation with all that belongs to it."""
+
+    conversation: Conversation
+    steps: tuple[Step, ...]  #: a call before those that continue it, the oldest branch first
+    missing: int = 0  #: calls that there was no room for: the newest are here
+    beside: tuple[Conversation, ...] = ()  #: others of the session, or else the trace, that the client named
+
+
+class PromptVersion(Struct, frozen=True, kw_only=True):
+    """A system prompt of a project; places in it that vary are ``…``."""
+
+    project: str
+    number: int  #: from 1
+    line: int  #: number of the first version of the same prompt
+    predecessor: int | None
+    first_us: int  #: when the first call with it was accepted
+    last_us: int
+    text: str
+
+
 class Reader(Protocol):
     """What readers may ask. Every method sees one consistent moment."""
 
@@ -161,12 +281,34 @@ class Reader(Protocol):
         limit: int = 50,
         every: bool = False,
         news: bool = False,
+        order: Order = Order.NEWEST,
+        before_rev: int | None = None,
     ) -> list[Call]:
-        """Calls that match: newest first; with ``after_rev``, those changed since, oldest change first.
+        """Calls that match, in their order; with ``after_rev``, those changed since, oldest change first.
 
-        ``before``: only calls older than this id (keyset paging). ``news``: of the changed ones, those
+        ``before``: only calls older than this id, ``before_rev``: only calls last written before this
+        rev (keyset paging, by newest and by last updated). Raises ``QueryError`` for a filter that this
+        store cannot answer. ``news``: of the changed ones, those
         that came or ended since, not those whose rows were derived anew or linked to others. Excluded
         calls are left out, unless ``every`` is set or the filter speaks of ``excluded`` itself.
+        """
+        ...
+
+    async def search(
+        self,
+        words: str,
+        where: Filter | None = None,
+        *,
+        columns: Collection[str] = COLUMNS,
+        since_us: int | None = None,
+        before: str | None = None,
+        limit: int = 50,
+        every: bool = False,
+    ) -> Found:
+        """Calls whose new texts hold the words (``query.words``), the last stored day first, its newest call first.
+
+        ``columns``: of ``texts.COLUMNS``, which together hold the words. ``before``: ``next`` of an earlier
+        answer. A search that finds little among much stops after a while and says so. Raises ``QueryError``.
         """
         ...
 
@@ -189,8 +331,39 @@ class Reader(Protocol):
         """The raw bytes of a call; None while it runs, or when its bodies are gone or damaged."""
         ...
 
+    async def absence(self, call_id: str) -> Absence:
+        """Why ``exchange`` gives nothing for a call that has ended."""
+        ...
+
     async def tools(self, call_id: str) -> list[ToolSpan]:
         """The tools that a call's answer asked for, in their order, with what became of them."""
+        ...
+
+    async def conversations(
+        self,
+        where: Filter | None = None,
+        *,
+        since_us: int | None = None,
+        before: str | None = None,
+        limit: int = 50,
+    ) -> list[Conversation]:
+        """Those that hold a call which matches, the one with the newest call first.
+
+        ``since_us``: only those whose newest call was accepted since. ``before``: only those that
+        come behind the one with this id.
+        """
+        ...
+
+    async def conversation(self, call_id: str, *, limit: int = 1000) -> Trace:
+        """The trace of a call, whichever of its calls that is. Raises ``CallNotFound``, also for one without any."""
+        ...
+
+    async def prompts(self, project: str) -> list[PromptVersion]:
+        """The system prompts of a project, by number."""
+        ...
+
+    async def prompt_projects(self) -> list[str]:
+        """The projects that have any."""
         ...
 
     async def job(self, job_id: str) -> JobRow | None:
@@ -220,6 +393,27 @@ class Reader(Protocol):
         """
         ...
 
+    async def prunable(self, policy: Policy, now_us: int) -> list[Prunable]:
+        """What ``purge`` would delete now, and what pins and holds keep; oldest days first."""
+        ...
+
+    async def holds(self) -> list[Hold]:
+        """Those that stand. Raises ``StoreError`` for one that this version cannot read."""
+        ...
+
+    async def pins(self) -> int:
+        """How many calls are pinned."""
+        ...
+
+    async def histogram(
+        self, edges_us: Sequence[int], until_us: int | None = None, where: Filter | None = None, *, every: bool = False
+    ) -> list[Bin]:
+        """Calls over time, for charts: a bin from each edge (ascending, as of ``query.spans.bins``) to the next.
+
+        The last one ends before ``until_us``, or never. Excluded calls are left out as in ``find``.
+        """
+        ...
+
     async def stats(self) -> Stats:
         """Counts and sizes."""
         ...
@@ -228,13 +422,21 @@ class Reader(Protocol):
         """How far each journal has been stored that is not finished: where to go on reading."""
         ...
 
-    def verify(self) -> AsyncIterator[str]:
+    async def stored_seqs(self, journal: str, from_seq: int) -> set[int]:
+        """End sequences of this journal that are stored already, at or above ``from_seq``."""
+        ...
+
+    def verify(self, watch: Watch = unwatched) -> AsyncIterator[str]:
         """Problems, one sentence each, as they are found; none when all is well."""
         ...
 
 
 class Store(Reader, Protocol):
     """What the single writer may do besides."""
+
+    def salt(self, project: str) -> bytes:
+        """What goes into the digests of a project's pieces."""
+        ...
 
     async def write(self, batch: Batch) -> None:
         """Store a batch, durably and atomically; in one batch, a call's first end counts.
@@ -257,10 +459,35 @@ class Store(Reader, Protocol):
         """Store a job, or how far it is."""
         ...
 
-    async def stored_seqs(self, journal: str, from_seq: int) -> set[int]:
-        """End sequences of this journal that are stored already, at or above ``from_seq``."""
+    async def recount(self, after: int | None = None) -> Recounted:
+        """Count again what roll-ups hold, from the rows, and mend it: a bounded step, days in their order.
+
+        ``after`` is None to begin with, and then what the step before said. Days that rows were deleted
+        of are left as they are.
+        """
         ...
 
     async def interrupt_running(self, journals_alive: Sequence[str], at_us: int) -> int:
         """Mark as interrupted the running calls whose journal no longer exists; how many there were."""
+        ...
+
+    def purge(self, policy: Policy, now_us: int) -> AsyncIterator[Purged]:
+        """Delete what is past its limits, in steps that hold up other writes for moments only.
+
+        After each step, what was done so far. Bodies of calls that must stay are copied, durably and
+        proven, before their file goes. Whoever stops half way can begin again. What keeps something
+        from going (a damaged file with pinned calls in it) is among the ``problems``.
+        """
+        ...
+
+    async def pin(self, calls: Sequence[str] | Filter, at_us: int, *, remove: bool = False) -> int:
+        """Pin calls (full ids, or all that match now), or take their pins away; how many it changed."""
+        ...
+
+    async def hold(self, hold: Hold) -> None:
+        """Let a hold stand; one of the same name is replaced."""
+        ...
+
+    async def release(self, name: str) -> bool:
+        """End a hold; whether there was one."""
         ...

@@ -100,6 +100,7 @@ KEYS = (
     "branch", "excluded", "retry", "retry_of", "service_tier", "system_fingerprint", "filtered", "documents",
     "upstream_ms", "chunks", "longest_gap_ms", "tokens_per_s", "limit_requests", "remaining_requests",
     "reset_requests_ms", "limit_tokens", "remaining_tokens", "reset_tokens_ms", "retry_after_ms", "background", "notes",
+    "follows", "follows_by", "system_version",
 )  # fmt: skip
 
 _BODIES: dict[str, Callable[[Parsed | None], Any]] = {

@@ -268,7 +268,7 @@ def test_markdown_is_a_table_whatever_the_names(data: Path) -> None:
     assert set(lines[1]) == set("|-: ")
     assert any(line.startswith(r"| new\|\* | 1 |") for line in lines)
     assert any(line.startswith("| total | 3 |") for line in lines)
-    assert lines[-2:] == ["", "1 call has no known cost; the sums leave it out."]
+    assert lines[-2:] == ["", "1 call (gpt-5-mini-2025-08-07) has no known cost; the sums leave it out."]
 
 
 def seen(columns: int, *arguments: str, **env: str) -> str:

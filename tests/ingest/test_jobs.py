@@ -29,8 +29,8 @@ from .journaling import Relay
 from .test_worker import rows, until_idle, working
 
 SPAN = ToolSpan(place=0, id="call_1", name="add", arguments_bytes=7, digest=5)
-#: While it is there, no row of a call can be changed: the store says so.
-STUCK = "CREATE TRIGGER stuck BEFORE UPDATE ON call BEGIN SELECT RAISE(ABORT, 'stuck'); END"
+#: While it is there, no row of a call can be derived anew: the store says so.
+STUCK = "CREATE TRIGGER stuck BEFORE UPDATE OF cost_nano_usd ON call BEGIN SELECT RAISE(ABORT, 'stuck'); END"
 DEAR = Config(prices=(Price(model="gpt-5*", input=1_000.0, output=2_000.0),))
 
 
@@ -258,6 +258,7 @@ async def test_a_call_that_cannot_be_stored_anew_fails_alone(tmp_path: Path) -> 
         before = await rows(store)
         done = await finished(jobs, asked_for("rederive"))
         assert (done.state, done.receipt["looked"], done.receipt["failed"]) == (JobState.DONE, 3, 1)
+        assert (done.receipt["changed"], done.receipt["fields"]) == (2, {"chunks": 2})
         assert [row.chunks for row in await rows(store)] == [77, before[1].chunks, 77]
         assert await store.job(done.id) == done
 

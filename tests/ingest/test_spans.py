@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from proxy.dialects.base import Bodies
 from proxy.dialects.table import choose
-from proxy.ingest.spans import asked, brought, digest_of, request_digest
+from proxy.ingest.spans import asked, brought, digest_of
 from proxy.records import ContentPart, Message, Parsed, ToolCall
 
 
@@ -121,8 +121,3 @@ def test_an_answer_and_the_next_request_agree_in_openai_chat() -> None:
 def test_digests_tell_lists_of_texts_apart(one: list[bytes], other: list[bytes]) -> None:
     assert (digest_of(*one) == digest_of(*other)) == (one == other)
     assert -(1 << 63) <= digest_of(*one) < 1 << 63
-
-
-def test_a_request_without_a_body_has_no_digest() -> None:
-    assert request_digest(b"") is None
-    assert request_digest(b"{}") == request_digest(b"{}") != request_digest(b"{ }")

@@ -22,6 +22,7 @@ from proxy.ingest.stages import Item, describe, judge, understand
 from proxy.ingest.worker import Worker, WriterLock, ingest
 from proxy.journal.frame import Kind, encode_frame
 from proxy.records import Call, End, Exchange, Outcome, Part, Side, Status
+from proxy.store.sqlite.fulltext.index import Limits
 from proxy.store.sqlite.store import SqliteStore
 
 from .journaling import Relay, request_body, response_body
@@ -38,9 +39,11 @@ class Vitals(dict[str, int]):
 
 
 @asynccontextmanager
-async def working(data_dir: Path, config: Config | None = None) -> AsyncIterator[tuple[Worker, SqliteStore, Vitals]]:
+async def working(
+    data_dir: Path, config: Config | None = None, full_text: Limits | None = None
+) -> AsyncIterator[tuple[Worker, SqliteStore, Vitals]]:
     """A worker over the journals of a data directory, stepped by the test."""
-    store, vitals = await SqliteStore.open(data_dir), Vitals()
+    store, vitals = await SqliteStore.open(data_dir, full_text=full_text), Vitals()
     positions = await store.positions()
     stored = {name: await store.stored_seqs(name, position.low_seq) for name, position in positions.items()}
     journals = Journals(data_dir / "journal", positions, stored)

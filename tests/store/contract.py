@@ -13,8 +13,11 @@ from proxy.errors import CallNotFound
 from proxy.query.parse import parse_filter
 from proxy.records import Call, evolve
 from proxy.store.base import Gap, Position, Reader, Store, StoredCall
+from tests.store.contract_conversations import ConversationsContract
 from tests.store.contract_links import LinksContract
+from tests.store.contract_queries import QueriesContract
 from tests.store.contract_reports import ReportsContract
+from tests.store.contract_retention import RetentionContract
 from tests.store.samples import (
     FULL,
     NOON_US,
@@ -31,7 +34,7 @@ OpenStore = Callable[[], Awaitable[Store]]
 OpenReader = Callable[[], Awaitable[Reader]]
 
 
-class StoreContract(LinksContract, ReportsContract):
+class StoreContract(ConversationsContract, LinksContract, QueriesContract, ReportsContract, RetentionContract):
     """The promises of ``store.base``."""
 
     # --- what is written comes back ---------------------------------------------------------------

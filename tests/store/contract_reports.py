@@ -9,7 +9,7 @@ import pytest
 
 from proxy.errors import QueryError
 from proxy.query.parse import parse_filter
-from proxy.store.base import Layout, ReportRow, Store
+from proxy.store.base import Bin, Layout, ReportRow, Store
 from tests.store.samples import DAY_US, NOON_US, ended, running, write
 
 OpenStore = Callable[[], Awaitable[Store]]
@@ -198,8 +198,35 @@ class ReportsContract:
         edges = (NOON_US, NOON_US + HOUR_US, NOON_US + 3 * HOUR_US)  # of unequal length, as days are
         at = (-5, 0, HOUR_US - 1, HOUR_US, 2 * HOUR_US, 3 * HOUR_US, 99 * HOUR_US)
         await write(store, *(ended(user="a", started_at_us=NOON_US + offset, cost_nano_usd=2) for offset in at))
-        await write(store, ended(user="b", started_at_us=NOON_US + 3 * HOUR_US))
+        await write(store, ended(user="b", started_at_us=NOON_US + 3 * HOUR_US, status="error"))
         a, b = await store.report(["user"], layout=Layout(edges_us=edges))
-        assert (a.series, b.series) == (((3, 6), (2, 4), (2, 4)), ((0, 0), (0, 0), (1, 0)))
-        (one,) = await store.report(["status"], layout=Layout(edges_us=edges[:1]))
-        assert one.series == ((8, 14),)
+        assert (a.series, b.series) == (((3, 6, 0), (2, 4, 0), (2, 4, 0)), ((0, 0, 0), (0, 0, 0), (1, 0, 1)))
+        one, _ = await store.report(["status"], layout=Layout(edges_us=edges[:1]))
+        assert one.series == ((7, 14, 0),)
+
+    async def test_a_report_without_percentiles_has_all_sums(self, open_store: OpenStore) -> None:
+        store = await open_store()
+        await write(
+            store, *(ended(model="a", latency_us=5, ttft_us=2, tokens_per_s=3.0, cost_nano_usd=2) for _ in "ab")
+        )
+        (row,) = await store.report(["model"], layout=Layout(percentiles=False))
+        assert (row.calls, row.cost_nano_usd) == (2, 4)
+        assert (row.latency_p50_us, row.ttft_p50_us, row.tokens_per_s_p50) == (None, None, None)
+
+    async def test_a_histogram_has_a_bin_for_each_edge(self, open_store: OpenStore) -> None:
+        store = await open_store()
+        edges = [NOON_US + place * HOUR_US for place in range(3)]
+        assert await store.histogram(edges) == [Bin(0, 0, 0)] * 3
+        assert await store.histogram([]) == []
+        await write(
+            store,
+            ended(started_at_us=NOON_US - 1),
+            ended(started_at_us=NOON_US, cost_nano_usd=7),
+            ended(started_at_us=NOON_US + HOUR_US, status="error"),
+            ended(started_at_us=NOON_US + HOUR_US + 1, user="ada", excluded="path"),
+            ended(started_at_us=NOON_US + 9 * HOUR_US, user="ada"),
+        )
+        assert await store.histogram(edges) == [Bin(1, 7, 0), Bin(1, 0, 1), Bin(1, 0, 0)]
+        assert await store.histogram(edges, edges[2]) == [Bin(1, 7, 0), Bin(1, 0, 1), Bin(0, 0, 0)]
+        ada = parse_filter("user = 'ada'")
+        assert await store.histogram(edges, None, ada, every=True) == [Bin(0, 0, 0), Bin(1, 0, 0), Bin(1, 0, 0)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -12,7 +13,7 @@ from proxy.store.base import Batch, Store, StoredCall
 
 DAY_US = 86_400_000_000
 NOON_US = 1_795_262_400_000_000  # 2026-11-21 12:00 UTC
-_ids = CallIds()
+_ids: defaultdict[int, CallIds] = defaultdict(CallIds)  # a relay for each moment: no clock goes back by days
 
 
 def chat_request(*contents: str, model: str = "gpt-5-mini", **more: Any) -> bytes:
@@ -39,7 +40,7 @@ def an_exchange(call_id: bytes, request: bytes = b"", response: bytes = b"", **m
 
 def an_id(started_at_us: int = NOON_US) -> str:
     """A new id."""
-    return id_text(_ids.next(started_at_us))
+    return id_text(_ids[started_at_us].next(started_at_us))
 
 
 def ended(
@@ -112,7 +113,6 @@ FULL = Call(
     finish_reason="stop",
     user="ü",
     session="s",
-    conversation="c",
     key="fp:1",
     client="127.0.0.1:5",
     metadata={"b": "2", "a": "1", "__proto__": "x", "it's \"\0": ""},

@@ -13,40 +13,39 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.records import Exchange
 from proxy.store.sqlite.bodies import UNREADABLE, open_segment
-from proxy.store.sqlite.segment import OlderSegment, SegmentWriter
+from proxy.store.sqlite.segment import Entry, OlderSegment, SegmentWriter
 from proxy.store.sqlite.segments import Segments
 from proxy.store.sqlite.store import SqliteStore
 from tests.store.samples import NOON_US, an_exchange, chat_request, collected, ended, write
 from tests.store.test_media import pieces
+from tests.store.test_segments import EMPTY_BYTES, SECRET
 from tests.store.test_vectors import WRITERS, answer, unit_vector
 
-TODAY = "body-default-20261121.db"
-Entries = list[tuple[bytes, Exchange]]
+TODAY = "body-forever-20261121.db"
 
 
-def exchanges(*bodies: tuple[bytes, bytes]) -> Entries:
+def exchanges(*bodies: tuple[bytes, bytes]) -> list[Entry]:
     uuids = [os.urandom(16) for _ in bodies]
-    return [(uuid, an_exchange(uuid, *body)) for uuid, body in zip(uuids, bodies, strict=True)]
+    return [
+        Entry(int.from_bytes(uuid[:6]), uuid, an_exchange(uuid, *body))
+        for uuid, body in zip(uuids, bodies, strict=True)
+    ]
 
 
-def stored(path: Path, *batches: Entries) -> list[int]:
-    """Their rows, each batch written by a writer of its own."""
-    rows: list[int] = []
+def store_in(path: Path, *batches: list[Entry]) -> None:
+    """Each batch by a writer of its own."""
     for batch in batches:
-        writer = SegmentWriter(path)
-        rows += writer.write(batch)
+        writer = SegmentWriter(path, SECRET)
+        writer.write(batch)
         writer.close()
-    return rows
 
 
-def assert_given_back(path: Path, rows: list[int], entries: Entries) -> None:
+def assert_given_back(path: Path, entries: list[Entry]) -> None:
     reader = open_segment(path)
     try:
-        for row, (uuid, exchange) in zip(rows, entries, strict=True):
-            assert reader.exchange(row, uuid) == exchange
-        assert list(reader.damaged_blobs()) == []
+        for entry in entries:
+            assert reader.exchange(entry.row_id, entry.uuid) == entry.exchange
     finally:
         reader.close()
 
@@ -75,10 +74,10 @@ def test_a_chat_that_resends_an_image(tmp_path: Path) -> None:
         messages += [{"role": "assistant", "content": f"Answer {turn}"}, {"role": "user", "content": "And now?"}]
     entries = exchanges(*bodies)
     path = tmp_path / "body.db"
-    rows = stored(path, entries)
-    assert path.stat().st_size < 1.3 * len(image)
+    store_in(path, entries)
+    assert path.stat().st_size < 1.3 * len(image) + EMPTY_BYTES
     assert blobs(path) == [("image/png", 0, image)]
-    assert_given_back(path, rows, entries)
+    assert_given_back(path, entries)
 
 
 def test_an_image_is_stored_once_whatever_stands_around_it(tmp_path: Path) -> None:
@@ -90,10 +89,10 @@ def test_an_image_is_stored_once_whatever_stands_around_it(tmp_path: Path) -> No
     )
     second = exchanges((chat_request(f"![]({text})", "more"), b""), (base64.encodebytes(image), b""))
     path = tmp_path / "body.db"
-    rows = stored(path, first, second)
+    store_in(path, first, second)
     assert [body for _, _, body in blobs(path) if body == image] == [image]
-    assert path.stat().st_size < 3 * len(image)
-    assert_given_back(path, rows, first + second)
+    assert path.stat().st_size < 3 * len(image) + EMPTY_BYTES
+    assert_given_back(path, first + second)
 
 
 def test_only_what_gains_is_compressed(tmp_path: Path) -> None:
@@ -102,19 +101,19 @@ def test_only_what_gains_is_compressed(tmp_path: Path) -> None:
     request = json.dumps({"x": base64.b64encode(wav).decode(), "y": base64.b64encode(gif).decode()}).encode()
     path = tmp_path / "body.db"
     entries = exchanges((request, b""))
-    rows = stored(path, entries)
+    store_in(path, entries)
     assert [(kind, enc) for kind, enc, _ in blobs(path)] == [("audio/wav", 1), ("image/gif", 0)]
-    assert_given_back(path, rows, entries)
+    assert_given_back(path, entries)
 
 
 def test_vectors_are_floats(tmp_path: Path) -> None:
     body = answer(WRITERS["openai: doubles, indented"](unit_vector()))
     entries = exchanges((b'{"input":"a"}', body), (b'{"input":"b"}', body.replace(b'"index":0', b'"index":1')))
     path = tmp_path / "body.db"
-    rows = stored(path, entries)
+    store_in(path, entries)
     (blob,) = blobs(path)
     assert blob[0] == "vector/float32"
-    assert_given_back(path, rows, entries)
+    assert_given_back(path, entries)
 
 
 @given(st.lists(st.lists(pieces, max_size=4).map(b"".join), min_size=2, max_size=6))
@@ -123,7 +122,8 @@ def test_any_bodies_come_back(tmp_path_factory: pytest.TempPathFactory, bodies: 
     path = tmp_path_factory.mktemp("segment") / "body.db"
     requests = (json.dumps({"messages": [body.decode("latin-1"), "x" * 1024]}).encode() for body in bodies)
     entries = exchanges(*zip(requests, bodies, strict=True))
-    assert_given_back(path, stored(path, entries[:1], entries[1:]), entries)
+    store_in(path, entries[:1], entries[1:])
+    assert_given_back(path, entries)
 
 
 # --- damage -----------------------------------------------------------------------------------------
@@ -134,15 +134,15 @@ def errors_after(statement: str, path: Path) -> dict[int, str]:
     image = json.dumps({"messages": [image_message(os.urandom(5000)), {"role": "user", "content": "x" * 1000}]})
     vector = answer(json.dumps(unit_vector(200)))
     entries = exchanges((image.encode(), b""), (b"{}", vector), (b"untouched", b""))
-    rows = stored(path, entries)
+    store_in(path, entries)
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute(statement)
     connection.close()
     errors: dict[int, str] = {}
     reader = open_segment(path)
-    for place, (row, (uuid, exchange)) in enumerate(zip(rows, entries, strict=True)):
+    for place, entry in enumerate(entries):
         try:
-            assert reader.exchange(row, uuid) == exchange
+            assert reader.exchange(entry.row_id, entry.uuid) == entry.exchange
         except UNREADABLE as error:
             errors[place] = str(error)
     reader.close()
@@ -184,41 +184,43 @@ async def test_verify_finds_a_blob_that_changed(tmp_path: Path) -> None:
         connection.commit()
         connection.close()
         problems = await collected(store.verify())
-        assert len(problems) == 2
-        assert f"{TODAY}: blob 1 has changed since it was stored" in problems
-        assert any(bad.call.id in problem for problem in problems)
+        (problem,) = problems
+        assert bad.call.id in problem
+        assert "blob 1 has changed since it was stored" in problem
         assert await store.exchange(bad.call.id) is None
         assert await store.exchange(good.call.id) == good.exchange
     finally:
         await store.close()
 
 
-def test_blobs_that_cannot_be_listed(tmp_path: Path) -> None:
-    path = tmp_path / "body.db"
-    errors_after("DROP TABLE blob", path)
-    reader = open_segment(path)
-    assert list(reader.damaged_blobs()) == ["its blobs cannot be listed: no such table: blob"]
-    reader.close()
-
-
 # --- versions ---------------------------------------------------------------------------------------
 
 
-def test_an_older_segment_is_read_and_left_alone(tmp_path: Path) -> None:
+def test_what_is_not_ours_is_left_alone(tmp_path: Path) -> None:
     old = tmp_path / TODAY
     entries = exchanges((b"old request", b"old response"))
-    rows = stored(old, entries)
-    connection = sqlite3.connect(old)
-    connection.executescript("DROP TABLE blob; PRAGMA user_version = 1")
-    connection.close()
+    store_in(old, entries)
     before = old.read_bytes()
-    with pytest.raises(OlderSegment):
-        SegmentWriter(old)
-    segments = Segments(tmp_path)
+    with pytest.raises(OlderSegment, match="another store"):
+        SegmentWriter(old, b"of another store")
+    segments = Segments(tmp_path, b"of another store")
     new = exchanges((json.dumps({"x": base64.b64encode(os.urandom(3000)).decode()}).encode(), b""))
-    name, new_rows = segments.write(new, NOON_US)
+    name = segments.write("forever", new, NOON_US)
     segments.close()
-    assert name == "body-default-20261121-2.db"
-    assert_given_back(tmp_path / name, new_rows, new)
-    assert_given_back(old, rows, entries)
+    assert name == "body-forever-20261121-2.db"
+    assert_given_back(tmp_path / name, new)
+    assert_given_back(old, entries)
     assert old.read_bytes() == before
+
+
+def test_a_full_segment_is_followed_by_another(tmp_path: Path) -> None:
+    segments = Segments(tmp_path, SECRET, full_bytes=600_000)
+    names = []
+    batches = [exchanges((b"q", os.urandom(300_000))) for _ in range(6)]
+    for batch in batches:
+        names.append(segments.write("30d", batch, NOON_US))
+        segments.close()  # what is in the WAL goes into the file
+    assert names[0] == "body-30d-20261121.db"
+    assert names[-1] == "body-30d-20261121-3.db"
+    for name, batch in zip(names, batches, strict=True):
+        assert_given_back(tmp_path / name, batch)

@@ -1,37 +1,55 @@
-"""A filter means the same in SQL and in plain Python, for any tree over any calls."""
+"""A filter means the same in SQL and in plain Python, for any tree over any calls, whichever way SQL goes."""
 
 from __future__ import annotations
 
-import operator
-import re
+import asyncio
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from proxy.query.fields import FIELDS, Kind, stored
+from proxy.query.fields import FIELDS, KEYED, OPERATORS, Kind
+from proxy.query.match import matches, needs_store
 from proxy.query.tree import And, Comparison, Filter, Not, Or, fields_of
-from proxy.records import Call
+from proxy.records import Call, Score, ToolSpan, evolve
 from proxy.store.base import Batch, StoredCall
-from proxy.store.sqlite import find
-from proxy.store.sqlite.files import connect_writer
-from proxy.store.sqlite.schema import migrate
-from proxy.store.sqlite.writer import Writer
+from proxy.store.sqlite.candidates import candidates
+from proxy.store.sqlite.compile import compiled
+from proxy.store.sqlite.store import SqliteStore
 from tests.store.samples import NOON_US, an_id
 
-OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
-    "=": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
-words = st.sampled_from(["", "a", "b", "B", "é", "a'b", '"', "%", "\0", "a\0b", "[", "]", "\\", "-1", "7"])
+words = st.sampled_from(
+    [
+        "",
+        "a",
+        "b",
+        "B",
+        "é",
+        "É",
+        "a'b",
+        '"',
+        "%",
+        "\0",
+        "a\0b",
+        "[",
+        "]",
+        "\\",
+        "-1",
+        "7",
+        "7.0",
+        " 07 ",
+        "1e1",
+        "7x",
+        "_",
+    ]
+)
+patterns = st.text("ab%_\\[]*?éÉB", max_size=5) | words.filter(lambda word: "\0" not in word)
 names = st.sampled_from(["", "a", "b", "a-2025-08-07", "a-20250807", "a-2025-08", "a-b-20250807", "-20250807", "a-"])
 numbers = st.integers(-3, 3)
 VALUES: dict[Kind, st.SearchStrategy[Any]] = {
@@ -42,19 +60,39 @@ VALUES: dict[Kind, st.SearchStrategy[Any]] = {
     Kind.DURATION: st.sampled_from([0, 0.001, 0.002, 1.5]),
     Kind.TIME: numbers.map(lambda number: NOON_US + number),
     Kind.FLAG: st.booleans(),
-    Kind.ID: st.just(an_id()),
+    Kind.ID: st.builds(an_id),
     Kind.METADATA: words,
     Kind.TAGS: words,
+    Kind.TOOL: words,
+    Kind.SCORE: st.sampled_from([-1, 0, 0.5, 1]),
 }
-EQUALITY = {Kind.FLAG, Kind.ID, Kind.TAGS}
+COMPARABLE = [field.name for field in FIELDS.values() if field.kind is not Kind.WORDS]
+TELLING = ["model", "metadata", "metadata", "tags", "error_message", "tool", "scores", "status", "created", "excluded"]
+_LISTS = {"in": (1, 3), "between": (2, 2)}
 
 
 @st.composite
 def comparisons(draw: st.DrawFn) -> Comparison:
-    field = draw(st.sampled_from(sorted(FIELDS.values(), key=lambda field: field.name)))
-    value = draw(st.none() | VALUES[field.kind])
-    op = draw(st.sampled_from(["=", "!="] if value is None or field.kind in EQUALITY else sorted(OPERATORS)))
-    return Comparison(field.name, op, value, draw(words) if field.kind is Kind.METADATA else None)
+    field = FIELDS[draw(st.sampled_from(TELLING) | st.sampled_from(COMPARABLE))]
+    op = draw(st.sampled_from(OPERATORS[field.kind]))
+    if op not in ("=", "!=", "<", "<=", ">", ">="):
+        op = draw(st.sampled_from(["", "not "])) + op
+    return Comparison(
+        field.name, op, draw(values(field.kind, op)), draw(words.filter(bool)) if field.kind in KEYED else None
+    )
+
+
+@st.composite
+def values(draw: st.DrawFn, kind: Kind, op: str) -> Any:
+    one = VALUES[kind]
+    if kind is Kind.METADATA and not op.endswith("like"):
+        one = draw(st.sampled_from([words, numbers | st.sampled_from([7, 10.0, 0.5])]))
+    if op.endswith("like"):
+        return draw(patterns)
+    low, high = _LISTS.get(op.removeprefix("not "), (0, 0))
+    if high:
+        return tuple(draw(st.lists(one, min_size=low, max_size=high)))
+    return draw(st.none() | one if op in ("=", "!=") else one)
 
 
 def joined(children: st.SearchStrategy[Filter]) -> st.SearchStrategy[Filter]:
@@ -66,11 +104,12 @@ filters: st.SearchStrategy[Filter] = st.recursive(comparisons(), joined, max_lea
 calls = st.builds(
     Call,
     id=st.builds(an_id),
-    started_at_us=numbers.map(lambda number: NOON_US + number),
+    started_at_us=st.integers(0, 3).map(lambda number: NOON_US - number),
     status=st.sampled_from(["ok", "error"]),
     model=st.none() | names | words,
     model_requested=st.none() | names,
     error_message=st.none() | words,
+    response_id=st.none() | words,
     stream=st.none() | st.booleans(),
     http_status=st.none() | numbers,
     input_tokens=st.none() | numbers,
@@ -81,56 +120,102 @@ calls = st.builds(
     metadata=st.dictionaries(words, words, max_size=2),
     tags=st.lists(words, max_size=2).map(tuple),
 )
+asked = st.lists(words, max_size=2)  # names of tools
+judged = st.dictionaries(
+    words.filter(bool), st.lists(st.sampled_from([-1.0, 0.0, 0.5, 1.0]), min_size=1, max_size=3), max_size=2
+)
+stored = st.lists(st.tuples(calls, asked, judged), max_size=5)
+Stored = list[tuple[Call, list[str], dict[str, list[float]]]]
 
 
-def matches(where: Filter, call: Call) -> bool:
-    """What a filter means."""
+class Kept:
+    """A store whose calls are replaced from example to example."""
+
+    def __init__(self, path: Path, runner: asyncio.Runner) -> None:
+        self.run = runner.run
+        self.store = self.run(SqliteStore.open(path))
+        self.main = sqlite3.connect(path / "store" / "main.db", isolation_level=None)
+
+    def fill(self, some: Stored) -> None:
+        for table in ("call", "posting", "tool_call", "score"):
+            self.main.execute(f"DELETE FROM {table}")
+        spans = [
+            [ToolSpan(place=place, id=None, name=name, arguments_bytes=0, digest=0) for place, name in enumerate(names)]
+            for _, names, _ in some
+        ]
+        self.run(
+            self.store.write(
+                Batch(
+                    calls=[StoredCall(call=call, tools=tools) for (call, *_), tools in zip(some, spans, strict=True)],
+                    scores=[
+                        Score(call=call.id, name=name, author=str(author), value=value, at_us=NOON_US)
+                        for call, _, judgements in some
+                        for name, given in judgements.items()
+                        for author, value in enumerate(given)
+                    ],
+                )
+            )
+        )
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept]:
+    with asyncio.Runner() as runner:
+        found = Kept(tmp_path_factory.mktemp("filters"), runner)
+        with closing(found.main):
+            yield found
+        found.run(found.store.close())
+
+
+def meant(where: Filter, call: Call, tools: list[str], scores: dict[str, list[float]]) -> bool:
+    """``matches``, with what lies beside the row put into it under other names."""
     match where:
         case Not(child):
-            return not matches(child, call)
+            return not meant(child, call, tools, scores)
         case And(children):
-            return all(matches(child, call) for child in children)
+            return all(meant(child, call, tools, scores) for child in children)
         case Or(children):
-            return any(matches(child, call) for child in children)
-    field = FIELDS[where.field]
-    value = getattr(call, field.column)
-    if field.kind is Kind.TAGS and where.value is not None:
-        return (where.value in value) == (where.op == "=")
-    if field.kind is Kind.TAGS:
-        value = value or None
-    if field.kind is Kind.METADATA:
-        value = value.get(where.key)
-    if where.value is None:
-        return (value is None) == (where.op == "=")
-    if field.kind is Kind.MODEL and where.op in ("=", "!="):
-        known = [name for name in (call.model, call.model_requested) if name is not None]
-        return bool(known) and any(named(name, where.value) for name in known) == (where.op == "=")
-    return value is not None and OPERATORS[where.op](value, stored(field, where.value))
+            return any(meant(child, call, tools, scores) for child in children)
+        case Comparison(field="conversation", op=op, value=value):
+            return matches(Comparison("retry_of", op, value), evolve(call, retry_of=call.conversation))
+        case Comparison(field="tool", op=op, value=value):
+            return matches(Comparison("tags", op, value), evolve(call, tags=tuple(tools)))
+        case Comparison(field="scores", op=op, value=value, key=key):
+            mean = fmean(scores[str(key)]) if key in scores else None
+            return matches(Comparison("tokens_per_s", op, value), evolve(call, tokens_per_s=mean))
+    return matches(where, call)
 
 
-def named(model: str, name: Any) -> bool:
-    """Whether a model is the one of this name, or a dated version of it."""
-    return re.fullmatch(re.escape(name) + r"(-\d{4}-\d\d-\d\d|-\d{8})?", model) is not None
+_SETTINGS = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-@pytest.fixture
-def writer(tmp_path: Path) -> tuple[sqlite3.Connection, Writer]:
-    connection = connect_writer(tmp_path / "main.db")
-    migrate(connection, tmp_path / "main.db")
-    return connection, Writer(connection, tmp_path, lambda: NOON_US)
-
-
-@given(st.lists(calls, max_size=6), st.lists(filters, min_size=1, max_size=8))
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_sql_and_python_agree(
-    writer: tuple[sqlite3.Connection, Writer], some: list[Call], wheres: list[Filter]
-) -> None:
-    connection, writing = writer
-    connection.execute("DELETE FROM call")
-    connection.execute("DELETE FROM posting")
-    writing.write(Batch(calls=[StoredCall(call=call) for call in some]))
-    kept = find.find(connection, find.Texts(), None, None, None, 100, every=True)
+@given(stored, st.lists(filters, min_size=1, max_size=8))
+@_SETTINGS
+def test_sql_and_python_agree(kept: Kept, some: Stored, wheres: list[Filter]) -> None:
+    kept.fill(some)
+    beside = {call.id: (tools, scores) for call, tools, scores in some}
+    written = kept.run(kept.store.find(limit=100, every=True))
     for where in wheres:
-        found = find.find(connection, find.Texts(), where, None, None, 100)
-        counts = [call for call in kept if call.excluded is None or "excluded" in fields_of(where)]
-        assert [call.id for call in found] == [call.id for call in counts if matches(where, call)]
+        found = kept.run(kept.store.find(where, limit=100))
+        counts = [call for call in written if call.excluded is None or "excluded" in fields_of(where)]
+        assert [call.id for call in found] == [call.id for call in counts if meant(where, call, *beside[call.id])]
+        if not needs_store(where):
+            assert [call.id for call in found] == [call.id for call in counts if matches(where, call)]
+
+
+@given(stored, st.lists(filters, min_size=1, max_size=8))
+@_SETTINGS
+def test_all_ways_lead_to_the_same_rows(kept: Kept, some: Stored, wheres: list[Filter]) -> None:
+    kept.fill(some)
+    for where in wheres:
+        as_sets, one_by_one = (ids(kept, compiled(where, each=each)) for each in (False, True))
+        assert as_sets == one_by_one
+        for known in candidates(where):
+            rows = {row for (row,) in kept.main.execute(known.ids.sql, known.ids.values)}
+            assert as_sets <= rows
+            if known.held is not None:
+                assert as_sets <= ids(kept, known.held)
+
+
+def ids(kept: Kept, condition: Any) -> set[int]:
+    return {row for (row,) in kept.main.execute(f"SELECT id FROM call WHERE {condition.sql}", condition.values)}

@@ -13,14 +13,14 @@ import pytest
 
 from proxy.errors import StoreError
 from proxy.records import evolve
-from proxy.store.sqlite.blob import DamagedError, pack, unpack
+from proxy.store.sqlite.blob import DICTIONARY, LARGEST_BYTES, DamagedError, Packer, Unpacker, trained
 from proxy.store.sqlite.files import filesystem_of
 from proxy.store.sqlite.reader import SqliteReader
 from proxy.store.sqlite.recent import Recent
 from proxy.store.sqlite.store import SqliteStore
 from tests.store.samples import DAY_US, NOON_US, chat_request, collected, ended, write
 
-TODAY = "body-default-20261121.db"
+TODAY = "body-forever-20261121.db"
 OpenAt = Callable[[], Awaitable[SqliteStore]]
 
 
@@ -96,7 +96,7 @@ async def test_bodies_go_into_the_segment_of_the_day(
         clock.us += DAY_US
     days = ["20261121", "20261122", "20261123"]
     assert sorted(path.name for path in (tmp_path / "store").glob("body*.db")) == [
-        f"body-default-{day}.db" for day in days
+        f"body-forever-{day}.db" for day in days
     ]
     await store.close()
     (tmp_path / "store" / TODAY).unlink()
@@ -310,14 +310,19 @@ async def test_a_disk_that_is_full_for_a_while(
 
 
 def test_blobs_come_back_or_not_at_all() -> None:
-    for data in (b"", b"x", b"a" * 5000, os.urandom(5000)):
-        enc, stored = pack(data)
-        assert unpack(enc, len(data), stored) == data
-        assert len(stored) <= len(data)
-    enc, stored = pack(b"a" * 5000)
-    for bad in ((enc, 4999, stored), (enc, 5000, stored[:-1]), (enc, 5000, b""), (7, 5000, stored), (0, 3, b"xx")):
-        with pytest.raises(DamagedError):
-            unpack(*bad)
+    dictionary = trained([os.urandom(100) + b"what comes again" * 4 for _ in range(100)])
+    assert dictionary is not None
+    unpacker = Unpacker(lambda number: dictionary if number == 3 else b"")
+    for packer in (Packer(), Packer(3, dictionary)):
+        for data in (b"", b"x", b"a" * 5000, os.urandom(5000)):
+            enc, stored = packer.pack(data)
+            assert unpacker.unpack(enc, len(data), stored) == data
+            assert len(stored) <= len(data)
+        enc, stored = packer.pack(b"a" * 5000)
+        bad = [(enc, 4999, stored), (enc, 5000, stored[:-1]), (enc, 5000, b""), (7, 5000, stored), (0, 3, b"xx")]
+        for piece in (*bad, (enc, LARGEST_BYTES + 1, stored), (enc, -1, stored), (DICTIONARY, 5000, stored[1:])):
+            with pytest.raises(DamagedError):
+                unpacker.unpack(*piece)
 
 
 def test_what_was_seen_lately_is_bounded_and_what_is_used_stays() -> None:

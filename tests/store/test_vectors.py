@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.store.sqlite.blob import pack
+from proxy.store.sqlite.blob import Packer
 from proxy.store.sqlite.template import template_bytes
-from tests.store.test_media import taken_out
+from tests.store.test_media import as_parts, taken_out
 
 Write = Callable[[Sequence[float]], str]
 
@@ -169,5 +169,6 @@ def test_any_numbers_come_back(values: list[float], writer: str) -> None:
 def test_the_room_that_vectors_take(writer: str, share: float) -> None:
     body = answer(WRITERS[writer](unit_vector()))
     inlays = taken_out(body)
-    stored = [template_bytes(body, inlays, range(len(inlays))), *(inlay.data for inlay in inlays)]
-    assert sum(len(pack(data)[1]) for data in stored) < share * len(body)
+    stored = [template_bytes(body, as_parts(inlays)), *(inlay.data for inlay in inlays)]
+    packer = Packer()
+    assert sum(len(packer.pack(data)[1]) for data in stored) < share * len(body)

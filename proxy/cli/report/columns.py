@@ -58,6 +58,7 @@ _SHOWN = (
     Shown("cost", Figure("cost_usd", Unit.MONEY, report_figures.cost), _ALWAYS),
 )
 _PICTURE = 4
+_APPROXIMATE = (Unit.DURATION, Unit.SPEED)
 _WITH_OFFERS = ("calls", "input", "cached", "output", "cost")
 
 
@@ -96,7 +97,8 @@ def _cell(shown: Shown, line: Line, places: int) -> str:
     value = shown.figure.value(line.row)
     if shown.title == "errors" and value:
         return f"{value:,} ({100 * line.row.errors / line.row.calls:.0f}%)"
-    return _said(shown.figure, value, places)
+    about = "~" if line.row.approximate and value is not None and shown.figure.unit in _APPROXIMATE else ""
+    return about + _said(shown.figure, value, places)
 
 
 def _said(figure: Figure, value: int | float | None, places: int) -> str:

@@ -26,7 +26,7 @@ from ..reading import NOTHING_MATCHED, how_to_begin, recorded
 from ..terminal import Terminal
 from ..zone import zone_option
 from . import forms as report_forms
-from .figures import Line, Report, nothing, without_cost
+from .figures import APPROXIMATE, Line, Report, nothing, without_cost
 from .periods import Period, earlier, period
 from .sparklines import can_draw
 from .what_if import Prices, assumed, comparable
@@ -167,6 +167,10 @@ class _Asked(Struct, frozen=True, kw_only=True):
             layout=layout,
         )
 
+    async def models(self, reader: Reader) -> list[ReportRow]:
+        """By model, to say whose costs are not known."""
+        return await self.rows(reader, Layout(percentiles=False), by=("model",))
+
     async def total(self, reader: Reader, where: Filter | None = None) -> ReportRow | None:
         found = await self.rows(reader, Layout(), by=(), where=where)
         return found[0] if found else None
@@ -185,7 +189,8 @@ async def _report(reader: Reader, asked: _Asked) -> Report:
     name, layout = _with_bins(asked, total)
     rows = await asked.rows(reader, layout)
     lines, whole = [Line(row) for row in rows], Line(total) if total else None
-    notes = list(_notes(asked, total))
+    models = await asked.models(reader) if total and total.calls_without_cost else []
+    notes = list(_notes(asked, total, models))
     if asked.compare:
         lines, whole, note = await _compared(reader, asked, rows, total)
         notes.append(note)
@@ -252,8 +257,10 @@ def _by_group(rows: Sequence[ReportRow]) -> Mapping[tuple[tuple[str | None, ...]
 # --- what is said besides ----------------------------------------------------------------------------
 
 
-def _notes(asked: _Asked, total: ReportRow | None) -> Iterator[str]:
-    yield from without_cost(total) if total else ()
+def _notes(asked: _Asked, total: ReportRow | None, models: Sequence[ReportRow]) -> Iterator[str]:
+    yield from without_cost(total, models) if total else ()
+    if total and total.approximate:
+        yield APPROXIMATE
     if TAG in asked.by:
         yield "A call with several tags counts in the group of each, and once in the total."
     if asked.prices.models and total:

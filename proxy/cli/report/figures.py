@@ -194,13 +194,27 @@ def plain(by: tuple[str, ...], rows: Sequence[ReportRow], total: ReportRow) -> R
     return Report(by=by, lines=tuple(map(Line, rows)), total=Line(total), notes=without_cost(total))
 
 
-def without_cost(total: ReportRow) -> tuple[str, ...]:
-    """The note on calls whose cost nobody knows, if there are any."""
+_MODELS_NAMED = 3
+APPROXIMATE = "~: counted in steps of 6 %, so within 3 % of the exact value."
+
+
+def without_cost(total: ReportRow, models: Sequence[ReportRow] = ()) -> tuple[str, ...]:
+    """The note on calls whose cost nobody knows, if there are any; ``models``: lines by model that may have some."""
     unknown = total.calls_without_cost
     if not unknown:
         return ()
-    calls = "1 call has" if unknown == 1 else f"{unknown:,} calls have"
-    return (f"{calls} no known cost; the sums leave {'it' if unknown == 1 else 'them'} out.",)
+    calls, have, them = ("1 call", "has", "it") if unknown == 1 else (f"{unknown:,} calls", "have", "them")
+    return (f"{calls}{_of(models)} {have} no known cost; the sums leave {them} out.",)
+
+
+def _of(models: Sequence[ReportRow]) -> str:
+    """`` (a, b, c and 2 more models)``: those with the most such calls."""
+    most = sorted((row for row in models if row.calls_without_cost), key=lambda row: -row.calls_without_cost)
+    named = [row.group[0] or "no known model" for row in most[:_MODELS_NAMED]]
+    if not named:
+        return ""
+    more = len(most) - len(named)
+    return f" ({', '.join(named)}" + (f" and {more:,} more model{'s' * (more > 1)})" if more else ")")
 
 
 def names(line: Line) -> tuple[str | None, ...]:

@@ -19,7 +19,8 @@ JSON_HELP = (
     f"JSON holds one object a group: its names, then {', '.join(FIGURES)}. A name that a call does not have is null. "
     'The last line of --limit says in "others" how many groups it holds. With --compare, "previous" holds the same '
     'figures, "change" an object {"absolute", "percent"} for each of them, and "state" is new, gone or both. With '
-    '--what-if, "what_if" holds {"cost_usd", "difference_usd"} by model.'
+    '--what-if, "what_if" holds {"cost_usd", "difference_usd"} by model. "approximate" is true '
+    "where percentiles are within 3 %, as those of many calls are."
 )
 
 
@@ -32,6 +33,8 @@ def as_json(report: Report) -> str:
 def _record(report: Report, line: Line) -> dict[str, Any]:
     record: dict[str, Any] = dict(zip(report.by, names(line), strict=True))
     record |= {name: number(figure.unit, figure.value(line.row)) for name, figure in FIGURES.items()}
+    if line.row.approximate:
+        record["approximate"] = True
     if line.row.merged:
         record["others"] = line.row.merged
     if line.before is not None:

@@ -4,7 +4,8 @@
 
     <data>/store/
       main.db                      rows, dimensions, postings, positions of journals, gaps
-      body-default-20261121.db     messages, prompts and exchanges of the calls stored on that day
+      body-forever-20261121.db     messages, prompts and exchanges of the calls stored on that day
+      fts-forever-20261121.db      the words of these calls; may lag, and can be made anew
 
 ``reader.SqliteReader`` reads, beside a running writer or without one; ``store.SqliteStore``
 also writes. Everything below them is synchronous and runs on the one thread of its connection.

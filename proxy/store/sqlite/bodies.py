@@ -1,93 +1,32 @@
-"""Exchanges in a body segment: written once, read back byte for byte, or not at all.
+"""Exchanges out of a body segment: byte for byte as they were written, or not at all.
 
-Every message read is hashed again, and so are their order and the record of the call: what
+Every piece that is read is hashed again, and so are their order and the record of the call: what
 comes back is what went in, else ``DamagedError``.
 """
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
-import msgspec
 from msgspec import Struct
 
-from ...records import Begin, End, Exchange, Head
-from .blob import TEMPLATE, DamagedError, unpack, unpack_within
+from ...bodies.digests import NOTHING, chained, digest, salt_of
+from ...bodies.marks import Mark, with_marks
+from ...records import Exchange
+from .blob import LARGEST_BYTES, TEMPLATE, DamagedError, Unpacker
 from .files import connect_reader, schema_version
+from .layout import Body, CutBody, Names, exchange_of, layout_of, numbers_of, record_of, sealed, slices_of
+from .lines import together
+from .previews import Span, preview_of
 from .queries import QUERIES
-from .slices import Slices
 from .template import rebuilt
 
 #: What reading a damaged file can raise; Python cannot even decode some of SQLite's messages about it.
 UNREADABLE = (sqlite3.Error, DamagedError, OSError, TypeError, ValueError)
-_BLOBS_SINCE = 2  # version of a segment
-HASH_BYTES = 16
-SEAL_BYTES = 8
-Marks = tuple[tuple[int, int], ...]
-
-
-class Record(Struct, frozen=True, array_like=True):
-    """All of an exchange but its bodies. Fields are only ever appended, with defaults."""
-
-    begin: Begin
-    head: Head | None
-    end: End | None
-    marks: tuple[int, ...]  #: offset, time, offset, time…, each less the one before: small numbers pack well
-    holes: bool
-
-
-class Layout(Struct, frozen=True):
-    """Where the pieces of one body lie; 0 means that there is none. The order is that of the columns."""
-
-    head: int
-    node: int
-    tail: int
-    separator: bytes | None
-
-
-_to_bytes = msgspec.msgpack.Encoder()
-_to_record = msgspec.msgpack.Decoder(Record)
-
-
-def record_bytes(exchange: Exchange) -> bytes:
-    """All of an exchange but its bodies, for ``exchange.record``."""
-    return _to_bytes.encode(
-        Record(exchange.begin, exchange.head, exchange.end, _differences(exchange.marks), exchange.holes)
-    )
-
-
-def _differences(marks: Marks) -> tuple[int, ...]:
-    flat: list[int] = []
-    before = (0, 0)
-    for mark in marks:
-        flat += (mark[0] - before[0], mark[1] - before[1])
-        before = mark
-    return tuple(flat)
-
-
-def _marks(flat: tuple[int, ...]) -> Marks:
-    marks: list[tuple[int, int]] = []
-    offset = time = 0
-    for index in range(0, len(flat) - 1, 2):
-        offset, time = offset + flat[index], time + flat[index + 1]
-        marks.append((offset, time))
-    return tuple(marks)
-
-
-def salted_hash(salt: bytes, data: bytes) -> bytes:
-    """The name of a message within its segment."""
-    digest = hashlib.sha256(salt)
-    digest.update(data)
-    return digest.digest()[:HASH_BYTES]
-
-
-def seal(salt: bytes, uuid: bytes, record: bytes, *bodies: tuple[bytes, list[bytes]]) -> bytes:
-    """Shows whether an exchange was put together wrongly: covers the separator and the hashes of each body."""
-    return salted_hash(salt, _to_bytes.encode((uuid, record, bodies)))[:SEAL_BYTES]
+_VERSION = 3
+_SOURCES = 7  # kept for the next parts; a piece with parts in it has at most 4 MB
 
 
 class SegmentReader:
@@ -95,117 +34,153 @@ class SegmentReader:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
-        row = connection.execute("SELECT salt FROM about").fetchone()
+        version = schema_version(connection)
+        if version != _VERSION:
+            raise DamagedError(f"the segment has schema {version}, this llmtap reads {_VERSION}")
+        row = connection.execute("SELECT secret FROM about").fetchone()
         if row is None:
-            raise DamagedError("the segment has no salt")
-        self._salt: bytes = row[0]
+            raise DamagedError("the segment has no secret")
+        self._secret: bytes = row[0]
+        self._unpacker = Unpacker(self._dictionary)
 
     def close(self) -> None:
         """Close the file."""
         self.connection.close()
 
-    def damaged_blobs(self) -> Iterator[str]:
-        """One sentence for each blob that cannot be given back."""
-        try:
-            blobs = self._blobs()
-        except UNREADABLE as error:
-            yield f"its blobs cannot be listed: {error}"
-            return
-        for blob in blobs:
-            try:
-                self._blob(blob)
-            except DamagedError as error:
-                yield str(error)
-            except UNREADABLE as error:
-                yield f"blob {blob} cannot be read: {error}"
-
-    def _blobs(self) -> list[int]:
-        if schema_version(self.connection) < _BLOBS_SINCE:
-            return []
-        return [blob for (blob,) in self.connection.execute(QUERIES["blob_ids"])]
+    def _dictionary(self, number: int) -> bytes:
+        row = self.connection.execute(QUERIES["dictionary"], (number,)).fetchone()
+        if row is None:
+            raise DamagedError(f"dictionary {number} is missing")
+        return bytes(row[0])
 
     def exchange(self, row_id: int, uuid: bytes) -> Exchange | None:
         """What was stored for a call; None when the segment does not hold it."""
-        row = self.connection.execute(QUERIES["exchange"], (row_id, uuid)).fetchone()
+        row = self.connection.execute(QUERIES["exchange"], (row_id,)).fetchone()
         if row is None:
             return None
-        record = unpack(*row[1:4])
-        request = self._body(Layout(*row[4:8]))
-        response = self._body(Layout(*row[8:12]))
-        if seal(self._salt, uuid, record, request.hashes, response.hashes) != row[0]:
+        seal, enc, size, stored, placed = row
+        packed = self._unpacker.unpack(enc, size, stored)
+        record, layout = record_of(packed), layout_of(placed)
+        salt = salt_of(self._secret, record.begin.project)
+        pieces = _Pieces(self, self._unpacker, salt)
+        request, request_names = pieces.body(layout.request)
+        response, response_names = pieces.body(layout.response)
+        asked, answered = pieces.piece(layout.asked), pieces.piece(layout.answered)
+        names, lines = (request_names, response_names), (asked.name, answered.name)
+        if sealed(salt, uuid, packed, names, lines) != seal:
             raise DamagedError("its pieces do not belong together")
-        return _exchange(record, request.slices.joined(), response.slices.joined())
+        headers = together(asked.data, record.asked), together(answered.data, record.answered)
+        return exchange_of(record, uuid, (request, response), headers)
 
-    def _body(self, layout: Layout) -> _Body:
-        head, tail = self._message(layout.head), self._message(layout.tail)
-        items = [self._message(msg) for msg in self._chain(layout.node)]
-        separator = layout.separator or b""
-        return _Body(
-            Slices(head[0], tuple(data for data, _ in items), separator, tail[0]),
-            (separator, [digest for _, digest in (head, *items, tail)]),
+    def previews(self, row_id: int) -> tuple[str | None, str | None]:
+        """First words of what was asked and answered; None where nothing was, or where they cannot be read."""
+        row = self.connection.execute(QUERIES["exchange"], (row_id,)).fetchone()
+        if row is None:
+            return None, None
+        _, enc, size, stored, placed = row
+        spans = layout_of(placed).previews
+        written: tuple[str | None, str | None] = (None, None)
+        if True in spans:
+            written = record_of(self._unpacker.unpack(enc, size, stored)).previews
+        pieces = _Pieces(self, self._unpacker, None)
+        first, last = (
+            pieces.text(span) if isinstance(span, Span) else text for span, text in zip(spans, written, strict=True)
+        )
+        return first, last
+
+
+class _Pieces:
+    """The pieces of one project; without its salt, they are not proven."""
+
+    def __init__(self, segment: SegmentReader, unpacker: Unpacker, salt: bytes | None) -> None:
+        self.salt = salt
+        self._sources: dict[int, bytes] = {}
+        self._segment = segment
+        self._unpacker = unpacker
+
+    def body(self, place: Body) -> tuple[bytes, Names]:
+        """A body, and what its seal covers."""
+        if not isinstance(place, CutBody):
+            piece = self.piece(place)
+            return piece.data, Names(piece.name)
+        envelope = self.piece(place.envelope)
+        values = [self.piece(number) for number in place.values]
+        messages = [self.piece(number) for number in self._list(place.run, place.place)]
+        marks = tuple([Mark(at, self.piece(number).data) for at, number in place.marks])
+        bare = slices_of(
+            envelope.data, [value.data for value in values], tuple([message.data for message in messages])
+        ).joined()
+        last = chained(NOTHING, [message.name for message in messages])
+        names = Names(envelope.name, tuple([value.name for value in values]), last[-1] if last else NOTHING, marks)
+        return with_marks(bare, marks), names
+
+    def _list(self, run: int, place: int) -> list[int]:
+        if not run:
+            return []
+        chain = self._segment.connection.execute(QUERIES["chain"], (run, place)).fetchall()
+        if not chain or chain[-1][0]:
+            raise DamagedError(f"the messages before run {run} are incomplete")
+        return [number for _, count, msgs in reversed(chain) for number in numbers_of(msgs)[:count]]
+
+    def text(self, span: Span) -> str | None:
+        """First words."""
+        data = self.piece(span.piece).data
+        return preview_of(data[span.at : span.at + span.length])
+
+    def piece(self, number: int, depth: int = 0) -> _Piece:
+        """Bytes and digest of a piece; nothing for 0."""
+        if not number:
+            return _NOTHING
+        row = self._segment.connection.execute(QUERIES["message"], (number,)).fetchone()
+        if row is None:
+            raise DamagedError(f"message {number} is missing")
+        name, enc, size, stored = row
+        data = self._rebuilt(enc, size, stored, depth) if enc & TEMPLATE else self._unpacker.unpack(enc, size, stored)
+        if self.salt is not None and digest(self.salt, data) != name:
+            raise DamagedError(f"message {number} has changed since it was stored")
+        return _Piece(data, name)
+
+    def _rebuilt(self, enc: int, size: int, stored: bytes, depth: int) -> bytes:
+        template = self._unpacker.unpack_within(enc - TEMPLATE, min(size + (64 << 10), LARGEST_BYTES), stored)
+        return rebuilt(
+            template,
+            blob=lambda number: self._blob(number, size),
+            piece=lambda number: self._source(number, depth),
         )
 
-    def _chain(self, node: int) -> list[int]:
-        if not node:
-            return []
-        chain = self.connection.execute(QUERIES["chain"], (node,)).fetchall()
-        if not chain or chain[-1][0]:
-            raise DamagedError(f"the messages before node {node} are incomplete")
-        return [msg for _, msg in reversed(chain)]
-
-    def _message(self, msg: int) -> tuple[bytes, bytes]:
-        """Bytes and hash of a message; nothing for 0."""
-        if not msg:
-            return b"", b""
-        row = self.connection.execute(QUERIES["message"], (msg,)).fetchone()
-        if row is None:
-            raise DamagedError(f"message {msg} is missing")
-        digest, enc, size, stored = row
-        data = self._rebuilt(enc, size, stored) if enc & TEMPLATE else unpack(enc, size, stored)
-        if salted_hash(self._salt, data) != digest:
-            raise DamagedError(f"message {msg} has changed since it was stored")
-        return data, digest
-
-    def _rebuilt(self, enc: int, size: int, stored: bytes) -> bytes:
-        return rebuilt(unpack_within(enc - TEMPLATE, size, stored), lambda blob: self._blob(blob, size))
+    def _source(self, number: int, depth: int) -> bytes:
+        """A piece that others are made of; several parts of one piece are often of the same."""
+        if depth:
+            raise DamagedError("a part of it is itself made of parts")
+        if number not in self._sources:
+            data = self.piece(number, depth + 1).data
+            self._sources = {**dict(list(self._sources.items())[-_SOURCES:]), number: data}
+        return self._sources[number]
 
     def _blob(self, blob: int, most: int = sys.maxsize) -> bytes:
-        row = self.connection.execute(QUERIES["blob"], (blob,)).fetchone()
+        row = self._segment.connection.execute(QUERIES["blob"], (blob,)).fetchone()
         if row is None:
             raise DamagedError(f"blob {blob} is missing")
-        digest, enc, size, stored = row
+        name, enc, size, stored = row
         if size > most:
             raise DamagedError(f"blob {blob} is larger than what it is a part of")
         try:
-            data = unpack(enc, size, stored)
+            data = self._unpacker.unpack(enc, size, stored)
         except DamagedError as error:
             raise DamagedError(f"blob {blob}: {error}") from error
-        if salted_hash(self._salt, data) != digest:
+        if self.salt is not None and digest(self.salt, data) != name:
             raise DamagedError(f"blob {blob} has changed since it was stored")
         return data
 
 
-class _Body(Struct, frozen=True):
-    """One body as it was found, and what its seal covers."""
+class _Piece(Struct, frozen=True):
+    """What a number stands for."""
 
-    slices: Slices
-    hashes: tuple[bytes, list[bytes]]
+    data: bytes
+    name: bytes
 
 
-def _exchange(packed: bytes, request_body: bytes, response_body: bytes) -> Exchange:
-    try:
-        record = _to_record.decode(packed)
-    except msgspec.MsgspecError as error:
-        raise DamagedError(f"its record cannot be read: {error}") from error
-    return Exchange(
-        begin=record.begin,
-        head=record.head,
-        end=record.end,
-        request_body=request_body,
-        response_body=response_body,
-        marks=_marks(record.marks),
-        holes=record.holes,
-    )
+_NOTHING = _Piece(b"", b"")
 
 
 def open_segment(path: Path) -> SegmentReader:

@@ -16,6 +16,7 @@ from pathlib import Path
 from ...errors import StoreError
 
 MAIN = "main.db"
+PAGE_BYTES = 8192
 _NETWORK = {
     "9p", "afs", "ceph", "cifs", "coda", "davfs", "fuse.ceph", "fuse.ceph-fuse", "fuse.davfs", "fuse.davfs2",
     "fuse.gcsfuse", "fuse.glusterfs", "fuse.goofys", "fuse.juicefs", "fuse.mfs", "fuse.mount-s3", "fuse.rclone",
@@ -31,7 +32,7 @@ _HINTS = {
     "not a database": "the file is damaged; move it away or bring back a backup",
 }
 _BUSY_MS = 5000
-_CHECKPOINT_PAGES = 4000  # 16 MB: rarer checkpoints write each page less often
+_CHECKPOINT_BYTES = 16 << 20  # rarer checkpoints write each page less often
 _WAL_BYTES = 64 << 20  # what a WAL that once grew larger is cut back to
 
 
@@ -86,15 +87,16 @@ def _unescaped(text: str) -> str:
     return text
 
 
-def connect_writer(path: Path) -> sqlite3.Connection:
-    """Open a database for writing, made when missing; transactions are begun by hand."""
-    _create(path)
+def connect_writer(path: Path, page_bytes: int = PAGE_BYTES) -> sqlite3.Connection:
+    """Open a database for writing, made when missing, with pages of this size; transactions are begun by hand."""
+    create(path)
     connection = sqlite3.connect(path, timeout=_BUSY_MS / 1000, isolation_level=None)
     try:
+        connection.execute(f"PRAGMA page_size = {page_bytes}")
         connection.execute("PRAGMA journal_mode = WAL").fetchone()
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA secure_delete = OFF").fetchone()
-        connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}").fetchone()
+        connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_BYTES // page_bytes}").fetchone()
         connection.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES}").fetchone()
     except BaseException:
         connection.close()
@@ -102,7 +104,8 @@ def connect_writer(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _create(path: Path) -> None:
+def create(path: Path) -> None:
+    """Make a file that is private, if there is none."""
     # SQLite gives -wal and -shm the mode of the file. Only a new file is opened here: closing a
     # descriptor of an old one would drop the locks that this process holds on it through SQLite.
     with suppress(FileExistsError):

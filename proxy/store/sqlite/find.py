@@ -8,12 +8,15 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ...errors import CallNotFound
-from ...query.tree import Filter
 from ...records import Call, ToolSpan
 from ..base import Position, Stats
+from ..policy import Absence
 from . import rows
-from .compile import Condition, compiled, counted, joined
+from .access import Listing, access
+from .compile import Condition
 from .files import transaction
+from .fulltext.matching import Matching
+from .fulltext.reading import TextReaders
 from .links import tool_span
 from .queries import QUERIES
 from .recent import Recent
@@ -43,53 +46,43 @@ class Texts:
         return found
 
 
-def find(
-    connection: sqlite3.Connection,
-    texts: Texts,
-    where: Filter | None,
-    after_rev: int | None,
-    before: str | None,
-    limit: int,
-    every: bool = False,
-    news: bool = False,
-) -> list[Call]:
+def find(connection: sqlite3.Connection, texts: Texts, listing: Listing, words: TextReaders) -> list[Call]:
     """See ``Reader.find``."""
-    conditions = [compiled(where)] if every else counted(where)
-    if after_rev is not None:
-        conditions.append(Condition("rev > ?", (after_rev,)))
-    if after_rev is not None and news:
-        conditions.append(Condition("news_rev > ?", (after_rev,)))
-    if before is not None:
-        conditions.append(Condition("uuid < ?", (rows.uuid_bytes(before),)))
-    return _listed(connection, texts, joined(" AND ", conditions), "uuid DESC" if after_rev is None else "rev", limit)
+    with transaction(connection, "DEFERRED"):
+        found = access(connection, listing, Matching(connection, words))
+        return listed(connection, texts, found.condition, found.order, listing.limit, found.index)
 
 
 def recorded_by(connection: sqlite3.Connection, texts: Texts, relay: str) -> list[Call]:
     """See ``Reader.recorded_by``."""
     shared = "SELECT id FROM dim WHERE kind = ? AND substr(val, 1, ?) = ?"
     condition = Condition(f"journal IN ({shared})", (rows.KINDS["journal"], len(relay) + 1, f"{relay}-"))
-    return _listed(connection, texts, condition, "uuid", -1)
-
-
-def _listed(connection: sqlite3.Connection, texts: Texts, condition: Condition, order: str, limit: int) -> list[Call]:
     with transaction(connection, "DEFERRED"):
-        found = connection.execute(
-            f"{rows.SELECT} WHERE {condition.sql} ORDER BY {order} LIMIT ?", (*condition.values, limit)
-        ).fetchall()
-        known = texts.of(connection, (number for row in found for number in rows.shared_ids(row)))
+        return listed(connection, texts, condition, "uuid", -1)
+
+
+def listed(
+    connection: sqlite3.Connection, texts: Texts, condition: Condition, order: str, limit: int, index: str = ""
+) -> list[Call]:
+    """Rows that fulfil a condition, in an order; within the caller's transaction."""
+    found = connection.execute(
+        f"{rows.SELECT} {index} WHERE {condition.sql} ORDER BY {order} LIMIT ?", (*condition.values, limit)
+    ).fetchall()
+    known = texts.of(connection, (number for row in found for number in rows.shared_ids(row)))
     return [rows.decode(row, known) for row in found]
 
 
-def call(connection: sqlite3.Connection, texts: Texts, call_id: str) -> Call:
-    """See ``Reader.call``."""
+def call(connection: sqlite3.Connection, texts: Texts, call_id: str) -> list[Call]:
+    """See ``Reader.call``: the one row."""
     with transaction(connection, "DEFERRED"):
-        row = connection.execute(f"{rows.SELECT} WHERE uuid = ?", (_uuid(call_id),)).fetchone()
+        row = connection.execute(f"{rows.SELECT} WHERE uuid = ?", (uuid_of(call_id),)).fetchone()
         if row is None:
             raise CallNotFound(f"no call has the id {call_id}")
-        return rows.decode(row, texts.of(connection, rows.shared_ids(row)))
+        return [rows.decode(row, texts.of(connection, rows.shared_ids(row)))]
 
 
-def _uuid(call_id: str) -> bytes:
+def uuid_of(call_id: str) -> bytes:
+    """16 bytes of a full id. Raises ``CallNotFound`` for what is none."""
     try:
         return rows.uuid_bytes(call_id)
     except ValueError:
@@ -104,7 +97,15 @@ def latest_rev(connection: sqlite3.Connection) -> int:
 
 def tools(connection: sqlite3.Connection, call_id: str) -> list[ToolSpan]:
     """See ``Reader.tools``."""
-    return [tool_span(row) for row in connection.execute(QUERIES["tools"], (_uuid(call_id),))]
+    return [tool_span(row) for row in connection.execute(QUERIES["tools"], (uuid_of(call_id),))]
+
+
+def absence(connection: sqlite3.Connection, call_id: str) -> Absence:
+    """See ``Reader.absence``."""
+    row = connection.execute(QUERIES["expired_since"], (uuid_of(call_id),)).fetchone()
+    if row is None:
+        return Absence(reason="none")
+    return Absence(reason="damaged") if row[0] is None else Absence(reason="expired", since_us=row[0])
 
 
 # --- ids -----------------------------------------------------------------------------------------
@@ -154,7 +155,7 @@ def _candidates(connection: sqlite3.Connection, digits: str) -> list[str]:
 # --- the store itself ----------------------------------------------------------------------------
 
 
-def stats(connection: sqlite3.Connection, directory: Path) -> Stats:
+def stats(connection: sqlite3.Connection, directory: Path, words: TextReaders) -> Stats:
     """See ``Reader.stats``."""
     calls, running, gaps, lost, oldest, newest = connection.execute(QUERIES["counts"]).fetchone()
     return Stats(
@@ -165,7 +166,18 @@ def stats(connection: sqlite3.Connection, directory: Path) -> Stats:
         oldest_us=oldest,
         newest_us=newest,
         bytes=sizes(directory),
+        stuck_bytes=_stuck_bytes(connection),
+        text_behind=words.behind(connection),
+        text_problems=words.problems(connection),
     )
+
+
+def _stuck_bytes(connection: sqlite3.Connection) -> int:
+    """Free pages of a file that was made before files gave theirs back."""
+    (mode,), (pages,), (size,) = (
+        connection.execute(f"PRAGMA {name}").fetchone() for name in ("auto_vacuum", "freelist_count", "page_size")
+    )
+    return 0 if mode else int(pages * size)
 
 
 def sizes(directory: Path) -> dict[str, int]:

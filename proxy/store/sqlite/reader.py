@@ -6,7 +6,7 @@ import asyncio
 import logging
 import sqlite3
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
 from datetime import UTC, tzinfo
 from functools import partial
 from pathlib import Path
@@ -14,11 +14,31 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from ...errors import CallNotFound, StoreError
 from ...query.tree import Filter
-from ...records import Call, Exchange, ToolSpan
-from ..base import EVERY_GROUP, JobRow, Layout, Position, ReportRow, Stats
-from . import find, jobs
+from ...records import Call, Exchange, Status, ToolSpan, evolve
+from ..base import (
+    EVERY_GROUP,
+    Behind,
+    Bin,
+    Conversation,
+    Found,
+    JobRow,
+    Layout,
+    Order,
+    Position,
+    PromptVersion,
+    ReportRow,
+    Stats,
+    Trace,
+    Watch,
+    unwatched,
+)
+from ..policy import Absence, Hold, Policy, Prunable
+from ..texts import COLUMNS
+from . import find, jobs, prompts, threads
+from .access import Listing
 from .bodies import UNREADABLE, SegmentReader, open_segment
 from .files import MAIN, connect_reader, refuse_network, store_directory
+from .fulltext.reading import TextReaders
 from .queries import QUERIES
 from .rows import uuid_bytes
 from .schema import check_readable
@@ -38,7 +58,8 @@ class SqliteReader:
         self._directory = store_directory(data_dir)
         self._path = self._directory / MAIN
         self._texts = find.Texts()
-        self._bodies = _Bodies(self._directory)
+        self._bodies = Bodies(self._directory)
+        self._words = TextReaders(self._directory)
         self._thread: DatabaseThread | None = None
         self._opening = asyncio.Lock()
         self._closed = False
@@ -56,6 +77,7 @@ class SqliteReader:
         thread, self._thread = self._thread, None
         if thread is not None:
             await thread.run(self._bodies.close)
+            await thread.run(self._words.close)
             await thread.close()
 
     async def latest_rev(self) -> int:
@@ -71,9 +93,33 @@ class SqliteReader:
         limit: int = 50,
         every: bool = False,
         news: bool = False,
+        order: Order = Order.NEWEST,
+        before_rev: int | None = None,
     ) -> list[Call]:
         """See ``Reader``."""
-        return await self._ask([], find.find, self._texts, where, after_rev, before, limit, every, news)
+        listing = Listing(where, after_rev, before, before_rev, limit, every, news, order)
+        return await self._ask([], self._with_previews, find.find, self._texts, listing, self._words)
+
+    async def search(
+        self,
+        words: str,
+        where: Filter | None = None,
+        *,
+        columns: Collection[str] = COLUMNS,
+        since_us: int | None = None,
+        before: str | None = None,
+        limit: int = 50,
+        every: bool = False,
+    ) -> Found:
+        """See ``Reader``."""
+        from .fulltext.match import sought
+        from .fulltext.search import Question, Search
+
+        question = Question(expression=sought(words, columns), where=where, since_us=since_us, every=every)
+        search = Search(self._words, self._texts, question, before, limit)
+        while await self._ask(False, search.step):
+            pass
+        return await self._ask(Found(calls=[], behind=Behind(calls=0)), search.found)
 
     async def recorded_by(self, relay: str) -> list[Call]:
         """See ``Reader``."""
@@ -88,18 +134,49 @@ class SqliteReader:
 
     async def call(self, call_id: str) -> Call:
         """See ``Reader``."""
-        found = await self._ask(None, find.call, self._texts, call_id)
-        if found is None:
+        nothing: list[Call] = []
+        found = await self._ask(nothing, self._with_previews, find.call, self._texts, call_id)
+        if not found:
             raise CallNotFound("no calls are stored yet")
-        return found
+        return found[0]
 
     async def exchange(self, call_id: str) -> Exchange | None:
         """See ``Reader``."""
         return await self._ask(None, self._bodies.exchange, call_id)
 
+    async def absence(self, call_id: str) -> Absence:
+        """See ``Reader``."""
+        return await self._ask(Absence(reason="none"), find.absence, call_id)
+
     async def tools(self, call_id: str) -> list[ToolSpan]:
         """See ``Reader``."""
         return await self._ask([], find.tools, call_id)
+
+    async def conversations(
+        self,
+        where: Filter | None = None,
+        *,
+        since_us: int | None = None,
+        before: str | None = None,
+        limit: int = 50,
+    ) -> list[Conversation]:
+        """See ``Reader``."""
+        return await self._ask([], threads.conversations, self._known, where, since_us, before, limit)
+
+    async def conversation(self, call_id: str, *, limit: int = 1000) -> Trace:
+        """See ``Reader``."""
+        found = await self._ask(None, threads.conversation, self._known, call_id, limit)
+        if found is None:
+            raise CallNotFound("no calls are stored yet")
+        return found
+
+    async def prompts(self, project: str) -> list[PromptVersion]:
+        """See ``Reader``."""
+        return await self._ask([], prompts.versions, project)
+
+    async def prompt_projects(self) -> list[str]:
+        """See ``Reader``."""
+        return await self._ask([], prompts.projects)
 
     async def job(self, job_id: str) -> JobRow | None:
         """See ``Reader``."""
@@ -126,20 +203,50 @@ class SqliteReader:
         question = Question(by=tuple(by), since_us=since_us, until_us=until_us, where=where, zone=zone, every=every)
         return await self._ask([], report, self._texts, question, layout)
 
+    async def prunable(self, policy: Policy, now_us: int) -> list[Prunable]:
+        """See ``Reader``."""
+        from .prunable import prunable
+
+        return await self._ask([], prunable, self._directory, policy, now_us)
+
+    async def holds(self) -> list[Hold]:
+        """See ``Reader``."""
+        from .pins import holds
+
+        return await self._ask([], holds)
+
+    async def pins(self) -> int:
+        """See ``Reader``."""
+        from .pins import pinned
+
+        return await self._ask(0, pinned)
+
+    async def histogram(
+        self, edges_us: Sequence[int], until_us: int | None = None, where: Filter | None = None, *, every: bool = False
+    ) -> list[Bin]:
+        """See ``Reader``."""
+        from .report import histogram
+
+        return await self._ask([Bin(0, 0, 0)] * len(edges_us), histogram, self._texts, edges_us, until_us, where, every)
+
     async def stats(self) -> Stats:
         """See ``Reader``."""
         empty = Stats(calls=0, running=0, gaps=0, calls_lost=0, oldest_us=None, newest_us=None, bytes={})
-        return await self._ask(empty, find.stats, self._directory)
+        return await self._ask(empty, find.stats, self._directory, self._words)
 
     async def positions(self) -> dict[str, Position]:
         """See ``Reader``."""
         return await self._ask({}, find.positions)
 
-    async def verify(self) -> AsyncIterator[str]:
+    async def stored_seqs(self, journal: str, from_seq: int) -> set[int]:
+        """See ``Reader``."""
+        return await self._ask(set(), find.stored_seqs, journal, from_seq)
+
+    async def verify(self, watch: Watch = unwatched) -> AsyncIterator[str]:
         """See ``Reader``."""
         from .verify import problems
 
-        found = await self._ask(None, partial(problems, directory=self._directory))
+        found = await self._ask(None, partial(problems, directory=self._directory, watch=watch))
         while found is not None and (problem := await self._ask(None, _next, found)) is not None:
             yield problem
 
@@ -151,6 +258,20 @@ class SqliteReader:
         """Run a question on the database's thread; ``nothing`` is the answer of a store that is not there."""
         thread = await self._connected()
         return nothing if thread is None else await thread.run(function, *args, **kwargs)
+
+    @property
+    def _known(self) -> threads.Known:
+        return threads.Known(self._texts, self._bodies.with_previews)
+
+    def _with_previews(
+        self,
+        main: sqlite3.Connection,
+        function: Callable[Concatenate[sqlite3.Connection, P], list[Call]],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> list[Call]:
+        return self._bodies.with_previews(main, function(main, *args, **kwargs))
 
     async def _connected(self) -> DatabaseThread | None:
         if self._closed:
@@ -178,7 +299,7 @@ def _next(_: sqlite3.Connection, items: Iterator[str]) -> str | None:
     return next(items, None)
 
 
-class _Bodies:
+class Bodies:
     """The segments that were read last, open. Bad or missing ones cost the bodies in them, no more."""
 
     def __init__(self, directory: Path) -> None:
@@ -186,10 +307,12 @@ class _Bodies:
         self._open: OrderedDict[tuple[str, int], SegmentReader] = OrderedDict()
 
     def close(self, _: sqlite3.Connection) -> None:
+        """Close all segments."""
         while self._open:
             self._open.popitem()[1].close()
 
     def exchange(self, main: sqlite3.Connection, call_id: str) -> Exchange | None:
+        """What was stored for a call."""
         try:
             uuid = uuid_bytes(call_id)
         except ValueError:
@@ -203,6 +326,25 @@ class _Bodies:
         except UNREADABLE as error:
             log.warning("%s: the bodies of call %s cannot be given back: %s", name, call_id, error)
             return None
+
+    def with_previews(self, main: sqlite3.Connection, calls: list[Call]) -> list[Call]:
+        """The calls with their first words, as far as their bodies are there."""
+        gone: set[str] = set()
+        return [call if call.status == Status.RUNNING else self._previewed(main, call, gone) for call in calls]
+
+    def _previewed(self, main: sqlite3.Connection, call: Call, gone: set[str]) -> Call:
+        place = main.execute(QUERIES["place_of_bodies"], (uuid_bytes(call.id),)).fetchone()
+        if place is None or place[0] in gone:
+            return call
+        try:
+            first, last = self._segment(place[0]).previews(place[1])
+        except FileNotFoundError:
+            gone.add(place[0])
+            return call
+        except UNREADABLE as error:
+            log.debug("%s: the first words of call %s cannot be read: %s", place[0], call.id, error)
+            return call
+        return evolve(call, preview_input=call.preview_input or first, preview_output=call.preview_output or last)
 
     def _segment(self, name: str) -> SegmentReader:
         path = self._directory / name

@@ -1,37 +1,34 @@
-"""Sums and exact percentiles per group, by one statement over the rows that count.
+"""Sums and percentiles per group: from the roll-ups where they say what is asked, from the rows where not.
 
-SQLite adds up by the raw values of a row; what these mean to people — the days of a zone, the
-model that a failed call would have reached, each of several tags — is found per group. Roll-ups
-will answer the common reports without the pass; until then a million calls take seconds.
+Rows are read by one statement: SQLite adds up by the raw values of a row; what these mean to
+people — the days of a zone, the model that a failed call would have reached, each of several
+tags — is found per group. Of a million rows that takes seconds. Percentiles of rows are exact,
+those of roll-ups within 3 %; few rows are always read.
 """
 
 from __future__ import annotations
 
 import math
 import sqlite3
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import tzinfo
-from functools import partial
-from itertools import pairwise, product
-from typing import Any
+from datetime import UTC, tzinfo
+from itertools import accumulate, pairwise
 
-import orjson
 from msgspec import Struct
 
-from ...query.fields import FIELDS, METADATA, SPANS, TAG, Kind, check_groups
-from ...query.spans import QUARTER_US, Labels
+from ...query.fields import SPANS, check_groups
 from ...query.tree import Filter
-from ..base import Layout, ReportRow
-from . import rows
+from ...records import evolve
+from ..base import Bin, Layout, ReportRow
 from .compile import Condition, compiled, counted, joined
 from .files import transaction
 from .find import Texts
-from .sums import PARTS, SELECTED, Sums
+from .groups import Group, Part, columns_of, grouped
+from .rollups import answers
+from .rollups.levels import DAY_US
+from .sums import PARTS, Sums, selected
 
-Group = tuple[str | None, ...]
-#: From the raw values of one field to the groups that its calls count in.
-Naming = Callable[..., Sequence[str | None]]
+EXACT_BELOW = 20_000  #: calls in a period: to read so few takes a tenth of a second at most
 
 
 class Question(Struct, frozen=True, kw_only=True):
@@ -43,132 +40,119 @@ class Question(Struct, frozen=True, kw_only=True):
     where: Filter | None
     zone: tzinfo
     every: bool
+    exact_below: int = EXACT_BELOW
 
 
 def report(connection: sqlite3.Connection, texts: Texts, question: Question, layout: Layout) -> list[ReportRow]:
     """See ``Reader.report``."""
     check_groups(question.by)
-    columns = [_columns(name) for name in question.by]
+    columns = [columns_of(name) for name in question.by]
     with transaction(connection, "DEFERRED"):
-        parts = _parts(connection, question, columns, layout.edges_us)
-        groups = _grouped(parts, _namings(connection, texts, question, columns, parts), columns, layout.edges_us)
+        parts = _parts(connection, question, columns, layout)
+        groups = grouped(connection, texts, question.by, question.zone, parts, layout.edges_us)
+        if () in groups and groups[()].is_approximate:
+            _narrow(connection, question, groups[()])
     return _laid_out(groups, question.by, layout)
+
+
+def histogram(
+    connection: sqlite3.Connection,
+    texts: Texts,
+    edges_us: Sequence[int],
+    until_us: int | None,
+    where: Filter | None,
+    every: bool,
+) -> list[Bin]:
+    """See ``Reader.histogram``."""
+    question = Question(
+        by=(),
+        since_us=edges_us[0] if edges_us else None,
+        until_us=until_us,
+        where=where,
+        zone=UTC,
+        every=every,
+    )
+    found = report(connection, texts, question, Layout(edges_us=tuple(edges_us), percentiles=False))
+    return [Bin(*values) for values in found[0].series] if found else [Bin(0, 0, 0)] * len(edges_us)
+
+
+# --- from roll-ups, and from rows --------------------------------------------------------------------
+
+
+def _parts(
+    connection: sqlite3.Connection, question: Question, columns: Sequence[tuple[Condition, ...]], layout: Layout
+) -> list[Part]:
+    """One for each combination of raw values, and each bin."""
+    asked = answers.Asked(
+        by=question.by,
+        period=(question.since_us, question.until_us),
+        where=question.where,
+        condition=_matching(question),
+        zone=question.zone,
+        edges_us=layout.edges_us,
+        percentiles=layout.percentiles,
+        exact_below=question.exact_below if layout.percentiles else 0,
+    )
+    plan = answers.answerable(connection, asked)
+    if plan is None:
+        return _scanned(connection, question, columns, layout)
+    own = [
+        [column.sql for column in some] for name, some in zip(question.by, columns, strict=True) if name not in SPANS
+    ]
+    found: list[Part] = list(answers.parts(connection, asked, plan, own))
+    for since_us, until_us in plan.scanned:
+        found += _scanned(connection, evolve(question, since_us=since_us, until_us=until_us), columns, layout)
+    return found
+
+
+def _narrow(connection: sqlite3.Connection, question: Question, sums: Sums) -> None:
+    """Roll-ups know the hour or the day of the first call and the last; of a sum of all, the rows tell more."""
+    if sums.first_us is None or sums.last_us is None:
+        return
+    ends = (sums.first_us, sums.first_us + DAY_US, "ASC"), (sums.last_us - DAY_US, sums.last_us + 1, "DESC")
+    found = []
+    for since_us, until_us, order in ends:
+        condition = _condition(evolve(question, since_us=since_us, until_us=until_us))
+        sql = f"SELECT started_at_us FROM call WHERE {condition.sql} ORDER BY started_at_us {order} LIMIT 1"
+        found.append(connection.execute(sql, condition.values).fetchone())
+    if all(found):
+        sums.first_us, sums.last_us = (row[0] for row in found)
 
 
 # --- the statement -----------------------------------------------------------------------------------
 
 
-def _columns(name: str) -> tuple[Condition, ...]:
-    """The raw values that name a group of this field."""
-    if name.startswith(METADATA):
-        key = rows.fit(name[len(METADATA) :], rows.KEY_CHARS)
-        return (Condition("(SELECT value FROM json_each(metadata) WHERE key = ?)", (key,)),)
-    if name in SPANS:
-        return (Condition(f"started_at_us / {QUARTER_US} * {QUARTER_US}"),)
-    if name == "model":
-        return Condition("model"), Condition("model_requested")
-    return (Condition("tags" if name == TAG else FIELDS[name].column),)
-
-
-def _parts(
-    connection: sqlite3.Connection, question: Question, columns: Sequence[tuple[Condition, ...]], edges: Sequence[int]
-) -> list[tuple[Any, ...]]:
-    """Of each combination of raw values, and of each bin: ``SELECTED``, then the values."""
-    keys = [column for some in columns for column in some]
+def _scanned(
+    connection: sqlite3.Connection, question: Question, columns: Sequence[tuple[Condition, ...]], layout: Layout
+) -> list[Part]:
+    """The same of the rows of a period."""
+    keys, edges = [column for some in columns for column in some], layout.edges_us
     if len(edges) > 1:
         width = math.gcd(*(after - before for before, after in pairwise(edges)))
         keys.append(Condition("max(started_at_us - ?, 0) / ?", (edges[0], width)))
     condition = _condition(question)
-    sql = f"SELECT {', '.join([SELECTED, *(key.sql for key in keys)])} FROM call WHERE {condition.sql}"
+    chosen = ", ".join([selected(percentiles=layout.percentiles), *(key.sql for key in keys)])
+    sql = f"SELECT {chosen} FROM call WHERE {condition.sql}"
     if keys:
         sql += f" GROUP BY {', '.join(str(PARTS + place) for place in range(1, len(keys) + 1))}"
     values = (value for part in (*keys, condition) for value in part.values)
-    return [part for part in connection.execute(sql, tuple(values)) if part[0]]
+    ends = list(accumulate(map(len, columns), initial=PARTS))
+    places = [slice(start, end) for start, end in pairwise(ends)]
+    found = connection.execute(sql, tuple(values))
+    return [(row[:PARTS], tuple([row[place] for place in places])) for row in found if row[0]]
+
+
+def _matching(question: Question) -> Condition:
+    conditions = [compiled(question.where)] if question.every else counted(question.where)
+    return joined(" AND ", conditions)
 
 
 def _condition(question: Question) -> Condition:
-    conditions = [compiled(question.where)] if question.every else counted(question.where)
+    conditions = [_matching(question)]
     for op, at_us in ((">=", question.since_us), ("<", question.until_us)):
         if at_us is not None:
             conditions.append(Condition(f"started_at_us {op} ?", (at_us,)))
     return joined(" AND ", conditions)
-
-
-# --- what raw values mean ----------------------------------------------------------------------------
-
-
-def _grouped(
-    parts: Iterable[tuple[Any, ...]],
-    namings: Sequence[Naming],
-    columns: Sequence[tuple[Condition, ...]],
-    edges: Sequence[int],
-) -> dict[Group, Sums]:
-    places = _places(columns)
-    groups: defaultdict[Group, Sums] = defaultdict(partial(Sums, edges))
-    for part in parts:
-        names = (naming(*part[place]) for naming, place in zip(namings, places, strict=True))
-        for group in product(*names):
-            groups[group].add(part)
-    return groups
-
-
-def _places(columns: Sequence[tuple[Condition, ...]]) -> list[slice]:
-    """Where the raw values of each field stand in a part."""
-    ends = [PARTS]
-    for some in columns:
-        ends.append(ends[-1] + len(some))
-    return [slice(start, end) for start, end in pairwise(ends)]
-
-
-def _namings(
-    connection: sqlite3.Connection,
-    texts: Texts,
-    question: Question,
-    columns: Sequence[tuple[Condition, ...]],
-    parts: Sequence[tuple[Any, ...]],
-) -> list[Naming]:
-    found = [{part[place] for part in parts} for place in _places(columns)]
-    fields = list(zip(question.by, found, strict=True))
-    numbers = {number for name, raw in fields if name in rows.SHARED for values in raw for number in values}
-    known = texts.of(connection, numbers - {None})
-    return [_naming(name, raw, question.zone, known) for name, raw in fields]
-
-
-def _naming(name: str, found: set[tuple[Any, ...]], zone: tzinfo, texts: Mapping[int, str]) -> Naming:
-    if name in SPANS:
-        label = Labels(name, zone).label
-        return lambda at_us: (label(at_us),)
-    if name == "model":
-        return partial(_served, _only(found), texts)
-    if name == TAG:
-        return _tags
-    if name in rows.SHARED:
-        return lambda number: (None if number is None else str(texts.get(number)),)
-    if name in FIELDS and FIELDS[name].kind is Kind.FLAG:
-        return lambda flag: (None if flag is None else "true" if flag else "false",)
-    return lambda value: (None if value is None else str(value),)
-
-
-def _tags(tags: str | None) -> Sequence[str | None]:
-    return tuple(dict.fromkeys(orjson.loads(tags))) if tags else (None,)
-
-
-def _only(found: Iterable[tuple[int | None, int | None]]) -> dict[int, int]:
-    """The only model that a name led to, of names that led to one."""
-    served: defaultdict[int, set[int]] = defaultdict(set)
-    for model, requested in found:
-        if model is not None and requested is not None:
-            served[requested].add(model)
-    return {requested: min(models) for requested, models in served.items() if len(models) == 1}
-
-
-def _served(
-    only: Mapping[int, int], texts: Mapping[int, str], model: int | None, requested: int | None
-) -> Sequence[str | None]:
-    """A call that no model served counts for the only model that its name otherwise led to, or for its name."""
-    if model is None and requested is not None:
-        model = only.get(requested, requested)
-    return (None if model is None else str(texts.get(model)),)
 
 
 # --- order -------------------------------------------------------------------------------------------

@@ -16,24 +16,36 @@ import orjson
 
 from ...records import Call, Status
 
-#: Kinds of texts in ``dim``. Written to disk: never change a number.
+#: Kinds of texts in ``dim``. Written to disk: never change a number, nor use 15, which was another's.
 KINDS = {
     "project": 1, "upstream": 2, "dialect": 3, "endpoint": 4, "method": 5, "path": 6, "status": 7, "error_type": 8,
     "model": 9, "model_requested": 9, "tokens_source": 10, "cost_source": 11, "finish_reason": 12, "user": 13,
-    "session": 14, "conversation": 15, "key": 16, "metadata": 20, "tags": 21, "segment": 22, "journal": 23,
+    "session": 14, "key": 16, "metadata": 20, "tags": 21, "segment": 22, "journal": 23,
     "trace": 24, "parent": 25, "prompt": 26, "prompt_version": 27, "agent": 28, "program": 29, "cwd": 30, "branch": 31,
     "excluded": 32, "service_tier": 33, "system_fingerprint": 34, "filtered": 35, "tool": 36,
+    "score": 37, "author": 38, "follows_by": 39,
+    "client": 40,
 }  # fmt: skip
 RUNNING_ID = 1  #: of the state ``running`` in ``dim``, by the first migration
 
 _POSTED = ("metadata", "tags")
-_NOT_COLUMNS = ("id", "updated_at_us", "rev")
+#: What is found out when calls are linked: numbers of rows, shown as ids.
+LINKS = {
+    "conversation": "(SELECT begun.uuid FROM conversation AS own"
+    " JOIN call AS begun ON begun.id = coalesce(first, own.id) WHERE own.id = call.conversation)",
+    "follows": "(SELECT before.uuid FROM call AS before WHERE before.id = call.follows)",
+    "follows_by": "follows_by",
+    "system_version": "system_version",
+}
+_NOT_COLUMNS = ("id", "updated_at_us", "rev", *LINKS)
 #: The columns that hold a ``Call``'s own fields, in their order.
 COLUMNS = tuple(name for name in Call.__struct_fields__ if name not in _NOT_COLUMNS)
-SHARED = {name: KINDS[name] for name in COLUMNS if name in KINDS and name not in _POSTED}
+SHARED = {name: KINDS[name] for name in (*COLUMNS, *LINKS) if name in KINDS and name not in _POSTED}
+_NAMES = (*COLUMNS, *LINKS)  # of what is read
+_IDS = ("conversation", "follows")
 _DOCUMENTS = ("metadata", "tags", "notes")
 _FLAGS = ("stream", "background")
-_TEXTS = ("error_message", "client", "request_id", "response_id", "preview_input", "preview_output", "retry_of")
+_TEXTS = ("error_message", "request_id", "response_id", "preview_input", "preview_output", "retry_of")
 
 Shared = Callable[[int, str], int]
 
@@ -44,8 +56,8 @@ TAGS = 64
 NOTES = 64
 KEY_CHARS = 200
 
-SELECT = f"SELECT uuid, updated_at_us, rev, {', '.join(COLUMNS)} FROM call"
-WRITTEN = ("id", "uuid", "rev", "news_rev", "updated_at_us", "journal", "seq", "segment", "body", *COLUMNS)
+SELECT = f"SELECT uuid, updated_at_us, rev, {', '.join((*COLUMNS, *LINKS.values()))} FROM call"
+WRITTEN = ("id", "uuid", "rev", "news_rev", "updated_at_us", "journal", "seq", "segment", *COLUMNS)
 UPSERT = (
     f"INSERT INTO call ({', '.join(WRITTEN)}) VALUES ({', '.join('?' * len(WRITTEN))}) "
     f"ON CONFLICT (id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in WRITTEN[2:])}"
@@ -111,6 +123,12 @@ def encode(call: Call, shared: Shared) -> list[Any]:
     return [None if (value := getattr(call, name)) is None else code(value, shared) for name, code in _CODES]
 
 
+def keep_previews(values: list[Any], before: tuple[Any, ...]) -> None:
+    """Leave the first words of a row as they are; both are values of ``COLUMNS``."""
+    for place in _PREVIEWS:
+        values[place] = before[place]
+
+
 def _code(name: str) -> Callable[[Any, Shared], Any]:
     if kind := SHARED.get(name):
         return lambda value, shared: shared(kind, value)
@@ -138,6 +156,7 @@ _OWN: dict[str, Callable[[Any, Shared], Any]] = {
     **dict.fromkeys(_DOCUMENTS, _document),
     "tokens_per_s": _real,
 }
+_PREVIEWS = [COLUMNS.index(name) for name in ("preview_input", "preview_output")]
 _CODES = tuple((name, _code(name)) for name in COLUMNS)
 
 
@@ -148,7 +167,7 @@ def shared_ids(row: tuple[Any, ...]) -> list[int]:
 
 def decode(row: tuple[Any, ...], texts: Mapping[int, str]) -> Call:
     """A row of ``SELECT`` as a call."""
-    values = dict(zip(COLUMNS, row[3:], strict=True))
+    values = dict(zip(_NAMES, row[3:], strict=True))
     for name in SHARED:
         values[name] = texts.get(values[name])
     flags = {name: None if values[name] is None else bool(values[name]) for name in _FLAGS}
@@ -163,8 +182,9 @@ def decode(row: tuple[Any, ...], texts: Mapping[int, str]) -> Call:
             "metadata": orjson.loads(values["metadata"] or "{}"),
             "tags": tuple(orjson.loads(values["tags"] or "[]")),
             "notes": tuple(orjson.loads(values["notes"] or "[]")),
+            **{name: None if values[name] is None else uuid_text(values[name]) for name in _IDS},
         },
     )
 
 
-_SHARED_PLACES = [3 + COLUMNS.index(name) for name in SHARED]
+_SHARED_PLACES = [3 + _NAMES.index(name) for name in SHARED]

@@ -1,54 +1,55 @@
 -- A body segment: self-contained and append-only, without secondary indexes. Whoever drops the
 -- file drops the bodies of its calls and nothing else. Ids start at 1; 0 means nothing.
 
--- salt: goes before every message that is hashed, so that equal hashes tell nothing across segments.
+-- secret: goes before every piece that is hashed, with the project's name, so that equal hashes tell nothing across
+-- stores and projects.
 CREATE TABLE about (
-    one  INTEGER PRIMARY KEY CHECK (one = 1),
-    salt BLOB NOT NULL
+    one    INTEGER PRIMARY KEY CHECK (one = 1),
+    secret BLOB NOT NULL
 ) STRICT;
 
--- Unique bytes: a message, or what stands before or after the messages of a body, or a whole body.
+-- What pieces are packed with.
+CREATE TABLE dictionary (
+    id   INTEGER PRIMARY KEY,
+    data BLOB NOT NULL
+) STRICT;
+
+-- Unique bytes: a message, a long member of a request, what stands around these, or a whole body.
 CREATE TABLE msg (
     id   INTEGER PRIMARY KEY,
-    hash BLOB NOT NULL,     -- first 16 bytes of SHA-256(salt, bytes)
-    enc  INTEGER NOT NULL,  -- 0 raw, 1 zstd; +2: a template, whose media and vectors are blobs
+    hash BLOB NOT NULL,     -- bodies.digests
+    enc  INTEGER NOT NULL,  -- blob.py: how it is packed
     size INTEGER NOT NULL,  -- of the bytes, not as stored
     body BLOB NOT NULL
 ) STRICT;
 
--- Media and vectors out of messages: decoded, each once. No message needs another segment's.
+-- Media and vectors out of pieces: decoded, each once. No piece needs another segment's.
 CREATE TABLE blob (
     id   INTEGER PRIMARY KEY,
-    hash BLOB NOT NULL,     -- first 16 bytes of SHA-256(salt, bytes)
+    hash BLOB NOT NULL,
     type TEXT NOT NULL,     -- media type, where it was first met
-    enc  INTEGER NOT NULL,  -- 0 raw, 1 zstd
+    enc  INTEGER NOT NULL,
     size INTEGER NOT NULL,  -- of the bytes, not as stored
     body BLOB NOT NULL
 ) STRICT;
 
--- A list of messages is its last node: calls that resend their history share the nodes of it.
-CREATE TABLE node (
+-- A list of messages: the first ones of another list, and then its own. Calls that resend their history go on where
+-- an earlier one ended.
+CREATE TABLE run (
     id     INTEGER PRIMARY KEY,
-    parent INTEGER NOT NULL,
-    msg    INTEGER NOT NULL
+    parent INTEGER NOT NULL,  -- 0: none
+    place  INTEGER NOT NULL,  -- so many of the parent's own messages
+    msgs   BLOB NOT NULL      -- layout.run_bytes
 ) STRICT;
 
--- One row a call. A body is head + sep.join(messages up to node) + tail.
+-- One row a call.
 CREATE TABLE exchange (
-    id            INTEGER PRIMARY KEY,
-    call          BLOB NOT NULL,     -- its uuid
-    seal          BLOB NOT NULL,     -- bodies.seal: first 8 bytes of a hash of all that follows
-    enc           INTEGER NOT NULL,  -- of record, as in msg
-    size          INTEGER NOT NULL,
-    record        BLOB NOT NULL,     -- msgpack of bodies.Record: begin, head, end, marks
-    request_head  INTEGER NOT NULL,
-    request_node  INTEGER NOT NULL,
-    request_tail  INTEGER NOT NULL,
-    request_sep   BLOB,
-    response_head INTEGER NOT NULL,
-    response_node INTEGER NOT NULL,
-    response_tail INTEGER NOT NULL,
-    response_sep  BLOB
+    id     INTEGER PRIMARY KEY,  -- call.id in main.db
+    seal   BLOB NOT NULL,        -- layout.sealed: shows whether an exchange was put together wrongly
+    enc    INTEGER NOT NULL,     -- of record
+    size   INTEGER NOT NULL,
+    record BLOB NOT NULL,        -- layout.Record, packed
+    layout BLOB NOT NULL         -- layout.Layout of request and answer: where the pieces lie
 ) STRICT;
 
-PRAGMA user_version = 2;
+PRAGMA user_version = 3;

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import AsyncIterator, Callable, Sequence
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TypeVar
 
+from ...bodies.digests import salt_of
 from ...clock import wall_us
 from ...errors import StoreError
-from ..base import Batch, JobRow, StoredCall
-from . import find, jobs
-from .files import connect_writer, prepare, store_directory, sync_directory
+from ...query.tree import Filter
+from ..base import Batch, JobRow, Recounted, StoredCall
+from ..policy import FOR_GOOD, Hold, Policy, Purged
+from . import jobs, pins
+from .files import connect_writer, prepare, schema_version, store_directory, sync_directory
+from .fulltext.index import Limits
+from .fulltext.queue import FullText
+from .purge import Purge
 from .reader import SqliteReader
+from .retention import Memory
 from .schema import migrate
 from .thread import DatabaseThread
 from .writer import Writer
@@ -30,18 +37,32 @@ class SqliteStore(SqliteReader):
     def __init__(self, data_dir: Path) -> None:
         super().__init__(data_dir)
         self._writer: Writer | None = None
+        self._full_text: FullText | None = None
+        self._memory = Memory()
+        self._purging: Purge | None = None
 
     @classmethod
-    async def open(cls, data_dir: Path, *, now_us: Callable[[], int] = wall_us) -> SqliteStore:
+    async def open(
+        cls,
+        data_dir: Path,
+        *,
+        policy: Policy = FOR_GOOD,
+        now_us: Callable[[], int] = wall_us,
+        full_text: Limits | None = None,
+    ) -> SqliteStore:
         """Open for writing; ``now_us`` dates rows and chooses the segment of the day.
 
+        ``full_text``: whether words are made searchable meanwhile, and how many; what was missed is made up for.
         Raises ``StoreError`` when the store cannot be used.
         """
         prepare(store_directory(data_dir))
         store = cls(data_dir)
         try:
             store._thread = await DatabaseThread.start(store._path, partial(_opened, store._path))
-            store._writer = await store._thread.run(Writer, store._directory, now_us)
+            store._writer = await store._thread.run(Writer, store._directory, now_us, policy)
+            await store._write(Writer.build_rollups)
+            if full_text is not None:
+                store._full_text = await FullText.start(store._directory, full_text)
         except BaseException:
             await store.close()
             raise
@@ -49,26 +70,84 @@ class SqliteStore(SqliteReader):
 
     async def close(self) -> None:
         """Fold everything into the files and let go of them."""
+        await self._end_purge(self._purging)
+        if self._full_text is not None:
+            await self._full_text.close()
+            self._full_text = None
         if self._writer is not None:
+            await self._ask(None, self._bodies.close)  # who closes a file last folds its WAL in, and readers cannot
             await self._write(Writer.close)
             self._writer = None
         await super().close()
 
+    def salt(self, project: str) -> bytes:
+        """See ``Store``."""
+        if self._writer is None:
+            raise StoreError(f"{self._path} is closed")
+        return _salt_of(self._writer.secret, project)
+
     async def write(self, batch: Batch) -> None:
         """See ``Store``."""
-        await self._write(lambda writer: writer.write(batch))
+        written = await self._write(lambda writer: writer.write(batch))
+        if self._full_text is not None:
+            self._full_text.offer(written)
+
+    async def rebuild_text(self) -> None:
+        """Make all that texts are found by anew, from the bodies; ``text_settled`` tells when that is done."""
+        if self._full_text is None:
+            raise StoreError("full text is off: set store.full_text")
+        await self._full_text.rebuild()
+
+    async def text_settled(self) -> None:
+        """Wait until full text, if it is on, has all there is, and is in order."""
+        if self._full_text is not None:
+            await self._full_text.settled()
 
     async def rewrite(self, calls: Sequence[StoredCall], job: JobRow | None = None) -> None:
         """See ``Store``."""
         await self._write(lambda writer: writer.rewrite(calls, job))
 
+    async def purge(self, policy: Policy, now_us: int) -> AsyncIterator[Purged]:
+        """See ``Store``."""
+        leave = await self._write(lambda writer: writer.leave)
+        purge = await self._ask(None, Purge, self._directory, policy, now_us, leave, self._memory)
+        self._purging = purge
+        try:
+            while purge is not None and (done := await self._ask(None, _next_step, purge)) is not None:
+                yield done
+        finally:
+            await self._end_purge(purge)
+        if self._full_text is not None:
+            self._full_text.look_again()  # calls that stay have moved to other files
+
+    async def _end_purge(self, purge: Purge | None) -> None:
+        """Close the files of one that stopped half way, on the thread that opened them."""
+        if purge is not None and purge is self._purging:
+            self._purging = None
+            await self._ask(None, _end, purge)
+
+    async def pin(self, calls: Sequence[str] | Filter, at_us: int, *, remove: bool = False) -> int:
+        """See ``Store``."""
+        self._memory.forget()
+        change = partial(pins.set_pins, calls=calls, at_us=at_us, remove=remove)
+        return await self._ask(0, change)
+
+    async def hold(self, hold: Hold) -> None:
+        """See ``Store``."""
+        await self._ask(None, pins.hold, hold)
+
+    async def release(self, name: str) -> bool:
+        """See ``Store``."""
+        self._memory.forget()
+        return await self._ask(False, pins.release, name)
+
     async def put_job(self, job: JobRow) -> None:
         """See ``Store``."""
         await self._ask(None, jobs.put, job)
 
-    async def stored_seqs(self, journal: str, from_seq: int) -> set[int]:
+    async def recount(self, after: int | None = None) -> Recounted:
         """See ``Store``."""
-        return await self._ask(set(), find.stored_seqs, journal, from_seq)
+        return await self._write(lambda writer: writer.recount(after))
 
     async def interrupt_running(self, journals_alive: Sequence[str], at_us: int) -> int:
         """See ``Store``."""
@@ -81,9 +160,23 @@ class SqliteStore(SqliteReader):
         return await thread.run(lambda _: function(writer))
 
 
+def _end(_: sqlite3.Connection, purge: Purge) -> None:
+    purge.close()
+
+
+def _next_step(_: sqlite3.Connection, purge: Purge) -> Purged | None:
+    return purge.step()
+
+
+_salt_of = lru_cache(1000)(salt_of)
+
+
 def _opened(path: Path) -> sqlite3.Connection:
     connection = connect_writer(path)
     try:
+        if schema_version(connection) == 0:  # later, only a VACUUM of the whole file could change it
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+            connection.execute("VACUUM")
         migrate(connection, path)
         sync_directory(path.parent)
     except BaseException:

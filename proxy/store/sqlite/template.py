@@ -1,4 +1,5 @@
-"""A piece of a body without its inlays, and the way back. No I/O: blobs are known by their numbers.
+"""A piece of a body without what stands elsewhere, and the way back. No I/O: blobs and pieces are known by their
+numbers.
 
 A piece that holds none is recognised in passing: windows in it are looked at, so far apart that no
 inlay fits between two of them.
@@ -15,6 +16,7 @@ from msgspec import Struct
 
 from . import media, vectors
 from .blob import DamagedError
+from .excerpts import Excerpt
 from .inlay import Inlay
 from .media import Base64
 from .vectors import Numbers
@@ -27,10 +29,19 @@ _plain = re.compile(rb"(?s:(?!%b).{%d})*+" % (_WINDOW, _STEP))
 
 
 class Template(Struct, frozen=True, array_like=True):
-    """``texts[0] + inlays[0] + texts[1] + …``; of an inlay its blob and its spelling."""
+    """``texts[0] + inlays[0] + texts[1] + …``; of an inlay its blob, or the piece it is from, and its spelling."""
 
     texts: tuple[bytes, ...]
-    inlays: tuple[tuple[int, Base64 | Numbers], ...]
+    inlays: tuple[tuple[int, Base64 | Numbers | Excerpt], ...]
+
+
+class Part(Struct, frozen=True):
+    """``piece[start:stop]`` is what ``spelling`` makes of the blob or piece of this number."""
+
+    start: int
+    stop: int
+    number: int
+    spelling: Base64 | Numbers | Excerpt
 
 
 _READERS = {"base64": (media.ALPHABET, media.base64_from), "numbers": (vectors.ALPHABET, vectors.numbers_from)}
@@ -55,20 +66,22 @@ def _end_of_plain(piece: bytes, start: int) -> int:
     return match.end() if match else start
 
 
-def template_bytes(piece: bytes, inlays: Sequence[Inlay], blobs: Sequence[int]) -> bytes:
-    """What is stored for a piece when its inlays are stored as blobs of these numbers."""
-    stops = [0, *(inlay.stop for inlay in inlays)]
-    starts = [*(inlay.start for inlay in inlays), len(piece)]
+def template_bytes(piece: bytes, parts: Sequence[Part]) -> bytes:
+    """What is stored for a piece when these parts of it, in their order, are stored elsewhere."""
+    stops = [0, *(part.stop for part in parts)]
+    starts = [*(part.start for part in parts), len(piece)]
     texts = tuple(piece[stop:start] for stop, start in zip(stops, starts, strict=True))
-    spellings = (inlay.spelling for inlay in inlays)
-    return _to_bytes.encode((texts, tuple(zip(blobs, spellings, strict=True))))
+    return _to_bytes.encode((texts, tuple((part.number, part.spelling) for part in parts)))
 
 
-def rebuilt(template: bytes, blob: Callable[[int], bytes]) -> bytes:
-    """The piece. Raises ``DamagedError``, and what ``blob`` raises."""
+def rebuilt(template: bytes, blob: Callable[[int], bytes], piece: Callable[[int], bytes]) -> bytes:
+    """The piece. Raises ``DamagedError``, and what ``blob`` and ``piece`` raise."""
     try:
         first, *texts = (found := _to_template.decode(template)).texts
-        inlays = (spelling.written(blob(number)) for number, spelling in found.inlays)
+        inlays = (
+            spelling.written((piece if isinstance(spelling, Excerpt) else blob)(number))
+            for number, spelling in found.inlays
+        )
         return b"".join((first, *chain.from_iterable(zip(inlays, texts, strict=True))))
     except (msgspec.MsgspecError, ArithmeticError, LookupError, ValueError) as error:
         raise DamagedError(f"its template cannot be read: {error}") from error

@@ -8,6 +8,7 @@ again, because its positions were not stored.
 from __future__ import annotations
 
 import sqlite3
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
@@ -16,13 +17,17 @@ from typing import Any
 
 from msgspec import Struct
 
-from ...records import Status
-from ..base import Batch, Gap, JobRow, Position, StoredCall
-from . import jobs, rows
+from ...records import Status, evolve
+from ..base import Batch, Gap, JobRow, Position, Recounted, StoredCall
+from ..policy import Policy
+from . import jobs, rows, segment
 from .files import transaction
+from .fulltext.files import Indexable
 from .links import Links
 from .queries import QUERIES
 from .recent import Recent
+from .rollups.writing import Rollups
+from .scores import write_scores
 from .segments import Segments
 
 _TEXTS = 2_000  # numbers of shared texts kept in memory; a text has at most rows.SHARED_CHARS
@@ -40,57 +45,93 @@ class _Known(Struct, frozen=True):
 
 
 class _Entry(Struct):
-    """A call about to be written, and where its bodies went."""
+    """A call about to be written, the row it gets, and where its bodies went."""
 
     uuid: bytes
     stored: StoredCall
     known: _Known | None
-    body: int | None = None
+    row_id: int
+    segment: str | None = None
 
 
 class Writer:
     """Writes batches; all methods are for the database's thread."""
 
-    def __init__(self, connection: sqlite3.Connection, directory: Path, now_us: Callable[[], int]) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, directory: Path, now_us: Callable[[], int], policy: Policy
+    ) -> None:
         self._main = connection
-        self._segments = Segments(directory)
+        (self.secret,) = connection.execute(QUERIES["secret"]).fetchone()
+        self._segments = Segments(directory, self.secret)
+        self.leave(name for (name,) in connection.execute(QUERIES["dropped_names"]))
+        self._policy = policy
         self._now_us = now_us
         self._texts: Recent[tuple[int, str], int] = Recent(_TEXTS)
-        self._links = Links(connection, self._text, lambda: self._revs(1)[0])
+        self._rollups = Rollups(connection)
+        self._links = Links(connection, self.secret, self._text, lambda: self._revs(1)[0])
 
     def close(self) -> None:
-        """Close the open segment."""
+        """Close the open segments."""
         self._segments.close()
 
-    def write(self, batch: Batch) -> None:
-        """Store a batch: bodies durably first, then everything else in one transaction."""
+    def leave(self, segments: Iterable[str]) -> None:
+        """Write to these files no more."""
+        self._segments.leave(segments)
+
+    def write(self, batch: Batch) -> list[Indexable]:
+        """Store a batch: bodies durably first, then everything else in one transaction.
+
+        The calls that full text is to have, in the order of their ``rev``.
+        """
         now_us = self._now_us()
         entries = self._wanted(batch.calls)
-        segment = self._write_bodies([entry for entry in entries if entry.stored.exchange], now_us)
+        self._write_bodies(entries, now_us)
         with self._transaction():
-            self._write_rows(entries, segment, now_us)
+            revs = self._write_rows(entries, now_us)
             self._write_positions(batch.positions, batch.finished_journals)
             self._write_gaps(batch.gaps)
+            write_scores(self._main, self._text, lambda: self._revs(1)[0], batch.scores, now_us)
+        return [
+            Indexable(entry.row_id, rev, entry.segment, entry.stored.texts)
+            for rev, entry in zip(revs, entries, strict=True)
+            if entry.segment is not None
+        ]
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         try:
             with transaction(self._main):
                 yield
+                self._links.settle()
+                self._rollups.settle(self._now_us())
         except BaseException:
             self._texts = Recent(_TEXTS)  # some of these numbers were rolled back
+            self._rollups.forget()
+            self._links.forget()
             raise
 
     def interrupt_running(self, journals_alive: Sequence[str], at_us: int) -> int:
         """See ``Store.interrupt_running``."""
         alive = set(journals_alive)
-        with transaction(self._main):
+        with self._transaction():
             found = [row for row, journal in self._main.execute(QUERIES["running"]).fetchall() if journal not in alive]
             revs = self._revs(len(found))
             self._main.executemany(
                 QUERIES["interrupt"], [(rev, at_us, row) for rev, row in zip(revs, found, strict=True)]
             )
         return len(found)
+
+    def recount(self, after: int | None) -> Recounted:
+        """See ``Store.recount``."""
+        with self._transaction():
+            return self._rollups.recount(after, self._now_us())
+
+    def build_rollups(self) -> None:
+        """Count the rows of a store that an older version wrote."""
+        if not self._rollups.are_built:
+            step = self.recount(None)
+            while not step.done:
+                step = self.recount(step.after)
 
     def rewrite(self, calls: Sequence[StoredCall], job: JobRow | None) -> None:
         """See ``Store.rewrite``."""
@@ -106,7 +147,10 @@ class Writer:
     def _rewrite(self, known: _Known, stored: StoredCall, now_us: int) -> None:
         call = rows.fitted(stored.call)
         values = rows.encode(call, self._text)
-        if tuple(values) != self._main.execute(rows.AS_WRITTEN, (known.row_id,)).fetchone():
+        before = self._main.execute(rows.AS_WRITTEN, (known.row_id,)).fetchone()
+        if known.has_bodies:
+            rows.keep_previews(values, before)
+        if tuple(values) != before:
             self._main.execute(rows.REWRITE, (self._revs(1)[0], now_us, *values, known.row_id))
             self._post(known.row_id, known.postings, rows.postings(call.metadata, call.tags))
         self._links.rewrite(known.row_id, stored, now_us)
@@ -120,11 +164,13 @@ class Writer:
     # --- what is worth writing ------------------------------------------------------------------
 
     def _wanted(self, calls: Iterable[StoredCall]) -> list[_Entry]:
-        entries = [_Entry(uuid, stored, self._known(uuid)) for uuid, stored in one_version_each(calls).items()]
-        return [entry for entry in entries if self._is_news(entry)]
-
-    def _is_news(self, entry: _Entry) -> bool:
-        return is_news(entry.stored, entry.known) and not self._end_is_stored(entry.stored)
+        new_ids = count(self._main.execute(QUERIES["last_call"]).fetchone()[0] + 1)
+        wanted = []
+        for uuid, stored in one_version_each(calls).items():
+            known = self._known(uuid)
+            if is_news(stored, known) and not self._end_is_stored(stored):
+                wanted.append(_Entry(uuid, stored, known, known.row_id if known else next(new_ids)))
+        return wanted
 
     def _known(self, uuid: bytes) -> _Known | None:
         row = self._main.execute(QUERIES["stored_version"], (uuid,)).fetchone()
@@ -141,31 +187,54 @@ class Writer:
 
     # --- bodies, then rows ----------------------------------------------------------------------
 
-    def _write_bodies(self, entries: list[_Entry], now_us: int) -> str | None:
-        pairs = [(entry.uuid, entry.stored.exchange) for entry in entries if entry.stored.exchange]
-        if not pairs:
-            return None
-        segment, bodies = self._segments.write(pairs, now_us)
-        for entry, body in zip(entries, bodies, strict=True):
-            entry.body = body
-        return segment
+    def _write_bodies(self, entries: Sequence[_Entry], now_us: int) -> None:
+        """Into the segment of each retention class; before any row points at them."""
+        classes: defaultdict[str, list[_Entry]] = defaultdict(list)
+        for entry in entries:
+            if entry.stored.exchange is not None:
+                classes[self._policy.class_of(entry.stored.call.project)].append(entry)
+        for kept, some in classes.items():
+            bodies = [
+                segment.Entry(entry.row_id, entry.uuid, entry.stored.exchange, entry.stored.request, _previews(entry))
+                for entry in some
+                if entry.stored.exchange is not None
+            ]
+            name = self._segments.write(kept, bodies, now_us)
+            for entry in some:
+                entry.segment = name
 
-    def _write_rows(self, entries: list[_Entry], segment: str | None, now_us: int) -> None:
-        segment_id = self._text(_SEGMENT, segment) if segment else None
-        new_ids = count(self._main.execute(QUERIES["last_call"]).fetchone()[0] + 1)
+    def _write_rows(self, entries: list[_Entry], now_us: int) -> range:
         written: list[tuple[Any, ...]] = []
-        for rev, entry in zip(self._revs(len(entries)), entries, strict=True):
-            row_id = entry.known.row_id if entry.known else next(new_ids)
+        revs = self._revs(len(entries))
+        for rev, entry in zip(revs, entries, strict=True):
             before = entry.known.postings if entry.known else ()
             call = rows.fitted(entry.stored.call)
+            # First words lie with the bodies, and go with them; those of a fetched answer are another call's, too.
+            if entry.segment is not None and not entry.stored.retrieved:
+                call = evolve(call, preview_input=None, preview_output=None)
             now = rows.postings(call.metadata, call.tags)
             origin = (self._journal(entry.stored.journal), entry.stored.seq)
-            bodies = (segment_id, entry.body) if entry.body else (None, None)
-            written.append((row_id, entry.uuid, rev, rev, now_us, *origin, *bodies, *rows.encode(call, self._text)))
-            self._post(row_id, before, now)
+            bodies = self._text(_SEGMENT, entry.segment) if entry.segment else None
+            written.append(
+                (entry.row_id, entry.uuid, rev, rev, now_us, *origin, bodies, *rows.encode(call, self._text))
+            )
+            self._post(entry.row_id, before, now)
         self._main.executemany(rows.UPSERT, written)
+        self._rollups.added(row for row, entry in zip(written, entries, strict=True) if entry.known is None)
+        self._widen_segments(entries)
         for row, entry in zip(written, entries, strict=True):
             self._links.write(row[0], entry.stored, now_us)
+        return revs
+
+    def _widen_segments(self, entries: Iterable[_Entry]) -> None:
+        """The span of time that each segment covers."""
+        times_us: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
+        for entry in entries:
+            if entry.segment is not None:
+                kept = self._policy.class_of(entry.stored.call.project)
+                times_us[entry.segment, kept].append(entry.stored.call.started_at_us)
+        spans = [(self._text(_SEGMENT, name), kept, min(us), max(us)) for (name, kept), us in times_us.items()]
+        self._main.executemany(QUERIES["widen_segment"], spans)
 
     def _write_positions(self, positions: Sequence[Position], finished: Sequence[str]) -> None:
         for position in positions:
@@ -216,6 +285,12 @@ def one_version_each(calls: Iterable[StoredCall]) -> dict[bytes, StoredCall]:
             ends.add((stored.journal, stored.seq))
         chosen[uuid] = stored
     return chosen
+
+
+def _previews(entry: _Entry) -> tuple[str | None, str | None]:
+    call = entry.stored.call
+    first, last = (None if text is None else rows.fit(text) for text in (call.preview_input, call.preview_output))
+    return first, last
 
 
 def is_news(stored: StoredCall, known: _Known | None) -> bool:

@@ -24,8 +24,7 @@ CREATE TABLE call (
     updated_at_us       INTEGER NOT NULL,     -- wall time of the last write
     journal             INTEGER,
     seq                 INTEGER,              -- number of the frame that ended the call
-    segment             INTEGER,              -- where its bodies lie
-    body                INTEGER,              -- exchange.id in that segment
+    segment             INTEGER,              -- where its bodies lie, as exchange.id = call.id
     project             INTEGER,
     upstream            INTEGER,
     dialect             INTEGER,
@@ -54,7 +53,7 @@ CREATE TABLE call (
     session             INTEGER,
     conversation        INTEGER,
     key                 INTEGER,
-    client              TEXT,
+    client              INTEGER,
     metadata            TEXT,                 -- JSON object, NULL when empty
     tags                TEXT,                 -- JSON array, NULL when empty
     request_id          TEXT,
@@ -97,9 +96,10 @@ CREATE TABLE gap (
     PRIMARY KEY (journal, first_seq)
 ) STRICT, WITHOUT ROWID;
 
--- The last rev given out: max(call.rev) would step back when rows are erased.
+-- The last rev given out: max(call.rev) would step back when rows are erased. And the secret in all digests.
 CREATE TABLE state (
-    one INTEGER PRIMARY KEY CHECK (one = 1),
-    rev INTEGER NOT NULL
+    one    INTEGER PRIMARY KEY CHECK (one = 1),
+    rev    INTEGER NOT NULL,
+    secret BLOB NOT NULL
 ) STRICT;
-INSERT INTO state (one, rev) VALUES (1, 0);
+INSERT INTO state (one, rev, secret) VALUES (1, 0, randomblob(16));

@@ -34,13 +34,7 @@ ALTER TABLE call ADD COLUMN news_rev INTEGER;           -- rev when it came or e
 ALTER TABLE call ADD COLUMN retried INTEGER;            -- 1: another call repeats it
 ALTER TABLE call ADD COLUMN retrieved INTEGER;          -- 1: its answer is another call's; 2: of one that is not stored
 
--- What a retry repeats: a failure (not 1, running, nor 2, ok) that nothing has repeated yet, or else the last call.
-CREATE INDEX call_failed ON call (request_digest, coalesce(retry, 0), started_at_us)
-    WHERE request_digest IS NOT NULL AND retried IS NULL AND status NOT IN (1, 2);
-CREATE INDEX call_request ON call (request_digest, started_at_us) WHERE request_digest IS NOT NULL;
-
--- The call that a later one retrieves the answer of, and those that came before it.
-CREATE INDEX call_response ON call (response_id) WHERE response_id IS NOT NULL;
+-- Retrievals that stand for a call which is not stored. What else links calls is found in memory: memory.py.
 CREATE INDEX call_standing ON call (response_id) WHERE retrieved = 2;
 
 -- Tools that answers asked for; the result comes with a later request.

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.records import Exchange
-from proxy.store.sqlite.bodies import open_segment
-from proxy.store.sqlite.segment import SegmentWriter
-from proxy.store.sqlite.slices import WORTH_BYTES, cut, whole
-from tests.store.samples import an_exchange
+from proxy.bodies.slices import LONG_BYTES, WORTH_BYTES, Slices, Value, cut, whole
 
 PAD = b'"' + b"p" * WORTH_BYTES + b'"'
 
@@ -77,7 +72,7 @@ bodies = st.binary(max_size=300) | requests() | st.sampled_from(TRAPS).map(lambd
 def test_pieces_join_to_the_body(body: bytes, piece_bytes: int) -> None:
     for slices in (cut(body, piece_bytes), whole(body, piece_bytes)):
         assert slices.joined() == body
-        assert max(map(len, (slices.head, slices.tail, *slices.items))) <= piece_bytes
+        assert max(map(len, (*slices.literals, *slices.messages))) <= piece_bytes
 
 
 @pytest.mark.parametrize("trap", TRAPS)
@@ -91,46 +86,32 @@ def test_messages_are_cut_as_they_were_sent(separator: str, colon: str) -> None:
     messages = [{"role": "user", "content": "é\u2028" * 400}, {"n": [1, {"x": None}]}, "text"]
     body = json.dumps({"model": "m", "messages": messages, "n": 1}, separators=(separator, colon)).encode()
     slices = cut(body)
-    assert [json.loads(item) for item in slices.items] == messages
+    assert [json.loads(item) for item in slices.messages] == messages
     assert slices.separator.decode() == separator
-    assert slices.head.decode() == f'{{"model"{colon}"m"{separator}"messages"{colon}['
-    assert slices.tail.decode() == f']{separator}"n"{colon}1}}'
+    head, tail = slices.literals
+    assert head.decode() == f'{{"model"{colon}"m"{separator}"messages"{colon}['
+    assert tail.decode() == f']{separator}"n"{colon}1}}'
+
+
+def test_long_members_are_pieces_too() -> None:
+    tools, system = [{"name": "t" * LONG_BYTES}], "s" * LONG_BYTES
+    body = json.dumps(
+        {"system": system, "model": "m", "messages": ["x" * WORTH_BYTES, 2], "tools": tools, "n": 1}
+    ).encode()
+    slices = cut(body)
+    assert slices.values == (
+        Value("system", json.dumps(system).encode()),
+        None,
+        Value("tools", json.dumps(tools).encode()),
+    )
+    assert slices.literals == (b'{"system": ', b', "model": "m", "messages": [', b'], "tools": ', b', "n": 1}')
 
 
 def test_small_bodies_are_one_piece() -> None:
     body = b'{"messages":[{"role":"user","content":"hi"},{"role":"user","content":"you"}]}'
-    assert cut(body).head == body
+    assert cut(body) == Slices((body,))
 
 
 def test_a_key_that_stands_everywhere_does_not_take_for_ever() -> None:
     body = b'{"x":"' + b'\\"messages\\" ' * 300_000 + b'","messages":[' + PAD + b",1]}"
     assert cut(body).joined() == body
-
-
-@given(
-    st.lists(
-        st.tuples(bodies, bodies, st.lists(st.tuples(st.integers(0, 1 << 40), st.integers(0, 1 << 40)), max_size=5)),
-        min_size=1,
-        max_size=5,
-    ),
-)
-@settings(max_examples=40, deadline=None)
-def test_a_segment_gives_back_what_it_got(
-    tmp_path_factory: pytest.TempPathFactory, written: list[tuple[bytes, bytes, list[tuple[int, int]]]]
-) -> None:
-    path: Path = tmp_path_factory.mktemp("segment") / "body.db"
-    entries: list[tuple[bytes, Exchange]] = [
-        (number.to_bytes(16), an_exchange(number.to_bytes(16), request, response, marks=tuple(marks)))
-        for number, (request, response, marks) in enumerate(written)
-    ]
-    writer = SegmentWriter(path)
-    ids = writer.write(entries[:2]) + writer.write(entries[2:])
-    writer.close()
-    reader = open_segment(path)
-    try:
-        assert [reader.exchange(row, uuid) for row, (uuid, _) in zip(ids, entries, strict=True)] == [
-            exchange for _, exchange in entries
-        ]
-        assert reader.exchange(ids[0], b"someone else's id") is None
-    finally:
-        reader.close()

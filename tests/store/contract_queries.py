@@ -1,0 +1,134 @@
+"""What every engine must do with filters, orders and scores. Part of ``StoreContract``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from proxy.query.parse import parse_filter
+from proxy.records import Score, ToolSpan
+from proxy.store.base import Batch, Order, Store, StoredCall
+from tests.store.samples import DAY_US, NOON_US, an_id, ended, write
+
+OpenStore = Callable[[], Awaitable[Store]]
+
+
+def score(call: StoredCall, value: float, *, name: str = "tone", author: str = "ada", at_us: int = NOON_US) -> Score:
+    return Score(call=call.call.id, name=name, author=author, value=value, at_us=at_us)
+
+
+def span(name: str | None, place: int = 0) -> ToolSpan:
+    return ToolSpan(place=place, id=None, name=name, arguments_bytes=2, digest=place)
+
+
+async def found(store: Store, text: str, **more: object) -> str:
+    """The users of the calls that match, in their order."""
+    calls = await store.find(parse_filter(text, now_us=NOON_US), **more)  # type: ignore[arg-type]
+    return "".join(call.user or "-" for call in calls)
+
+
+class QueriesContract:
+    """The promises of ``store.base`` about questions."""
+
+    # --- scores -----------------------------------------------------------------------------------
+
+    async def test_scores_come_with_their_call_or_later(self, open_store: OpenStore) -> None:
+        store = await open_store()
+        first, second = ended(user="a"), ended(user="b")
+        await store.write(Batch(calls=[first], scores=[score(first, 0.9)]))
+        await store.write(Batch(calls=[second]))
+        await store.write(Batch(scores=[score(second, 0.2), score(second, 1, name="other")]))
+        assert await found(store, "scores.tone > 0.5") == "a"
+        assert await found(store, "scores.tone < 0.5") == "b"
+        assert await found(store, "scores.tone between 0.2 and 0.9") == "ba"
+        assert await found(store, "scores.other = 1") == "b"
+        assert await found(store, "scores.other is null") == "a"
+        assert await found(store, "scores.nobody > 0 or scores.nobody is not null") == ""
+
+    async def test_what_several_say_is_averaged_and_the_last_word_of_each_counts(self, open_store: OpenStore) -> None:
+        store = await open_store()
+        call = ended(user="a")
+        await store.write(Batch(calls=[call], scores=[score(call, 0.1), score(call, 0.9, author="bob")]))
+        assert await found(store, "scores.tone = 0.5") == "a"
+        await store.write(Batch(scores=[score(call, 0.7, at_us=NOON_US + 1), score(call, 0.0)]))
+        assert await found(store, "scores.tone = 0.8") == "a"
+        assert await found(store, "scores.tone > 0.85") == ""
+
+    async def test_a_call_that_is_scored_is_updated_and_no_news(self, open_store: OpenStore) -> None:
+        store = await open_store()
+        call = ended(user="a")
+        await write(store, call)
+        rev = await store.latest_rev()
+        await store.write(Batch(scores=[score(call, 1)]))
+        assert [changed.user for changed in await store.find(after_rev=rev)] == ["a"]
+        assert await store.find(after_rev=rev, news=True) == []
+        rev = await store.latest_rev()
+        await store.write(Batch(scores=[score(call, 1)]))
+        assert await store.latest_rev() == rev
+
+    @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+    async def test_what_is_no_score_is_passed_over(self, open_store: OpenStore, value: float) -> None:
+        store = await open_store()
+        call = ended(user="a")
+        stranger = Score(call=an_id(), name="tone", author="ada", value=1, at_us=NOON_US)
+        await store.write(Batch(calls=[call], scores=[score(call, value), stranger]))
+        assert await found(store, "scores.tone is null") == "a"
+
+    # --- tools ------------------------------------------------------------------------------------
+
+    async def test_calls_are_found_by_the_tools_that_they_asked_for(self, open_store: OpenStore) -> None:
+        store = await open_store()
+        for user, names in (("a", ["search"]), ("b", ["read", "search"]), ("c", ["write", None]), ("d", [])):
+            call = ended(user=user)
+            tools = [span(name, place) for place, name in enumerate(names)]
+            await write(store, StoredCall(call=call.call, exchange=call.exchange, tools=tools))
+        assert await found(store, "tool = 'search'") == "ba"
+        assert await found(store, "tool != 'search'") == "dc"
+        assert await found(store, "tool in ('read', 'write')") == "cb"
+        assert await found(store, "tool like 're%' and tool = 'search'") == "b"
+        assert await found(store, "tool is null") == "d"
+
+    # --- orders -----------------------------------------------------------------------------------
+
+    async def test_by_newest_and_by_last_updated(self, open_store: OpenStore) -> None:
+        store = await open_store()
+        calls = {user: ended(user=user, started_at_us=NOON_US + at * DAY_US) for at, user in enumerate("abcd")}
+        await write(store, *(calls[user] for user in "cadb"))
+        assert "".join(str(call.user) for call in await store.find()) == "dcba"
+        updated = await store.find(order=Order.UPDATED)
+        assert "".join(str(call.user) for call in updated) == "bdac"
+        await store.write(Batch(scores=[score(calls["c"], 1)]))
+        assert await found(store, "user like '_'", order=Order.UPDATED) == "cbda"
+        assert await found(store, "user like '_'", order=Order.UPDATED, before_rev=updated[1].rev) == "a"
+        assert await found(store, "scores.tone > 0", order=Order.UPDATED) == "c"
+
+    async def test_pages_of_a_filter_hold_every_match_once(self, open_store: OpenStore) -> None:
+        store = await open_store()
+        calls = [ended(user=str(n % 2), tags=("odd",) if n % 2 else (), started_at_us=NOON_US - n) for n in range(25)]
+        await write(store, *calls)
+        for text in ("tags has 'odd'", "user = '1'", "tags has 'odd' and user = '1' and created <= '2026-11-21 12:00'"):
+            pages, before = [], None
+            while page := await store.find(parse_filter(text), before=before, limit=5):
+                pages += [call.id for call in page]
+                before = page[-1].id
+            assert pages == sorted((call.call.id for call in calls if call.call.tags), reverse=True)
+
+    @pytest.mark.parametrize(
+        ("text", "users"),
+        [
+            ("created >= '2026-11-21' and created < '2026-11-22'", "b"),
+            ("created between '2026-11-20' and '2026-11-21'", "a"),
+            ("created > CURRENT_DATE - INTERVAL 1 DAY", "cba"),
+            ("created < now() - INTERVAL 1 HOUR", "a"),
+            ("not created < CURRENT_DATE", "cb"),
+            ("created = '2026-11-21 12:00'", "b"),
+            ("created in ('2026-11-21 12:00', '2026-11-22 12:00')", "cb"),
+        ],
+    )
+    async def test_spans_of_time(self, open_store: OpenStore, text: str, users: str) -> None:
+        store = await open_store()
+        for at, user in ((-1, "a"), (0, "b"), (1, "c")):
+            await write(store, ended(user=user, started_at_us=NOON_US + at * DAY_US))
+        assert await found(store, text) == users
