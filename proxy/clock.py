@@ -21,7 +21,8 @@ def monotonic_us() -> int:
 
 def rfc3339(us: int) -> str:
     """``1763000000000000`` → ``2025-11-13T02:13:20.000000Z``."""
-    return datetime.fromtimestamp(us // 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%S") + f".{us % 1_000_000:06d}Z"
+    seconds = datetime.fromtimestamp(us // 1_000_000, UTC).replace(tzinfo=None)
+    return f"{seconds.isoformat()}.{us % 1_000_000:06d}Z"
 
 
 class CallIds:

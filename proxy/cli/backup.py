@@ -38,7 +38,7 @@ def backup(config: Config, directory: Path, keep: int | None, as_json: bool) -> 
         made = make(config.data_dir, directory, progress)
     finally:
         progress.clear()
-    dropped = _thinned(directory, keep) if keep else 0
+    dropped = _thinned(directory, made, keep) if keep else 0
     found, backups = manifest(made), len(snapshots(directory))
     if as_json:
         told = {"path": str(made), "bytes": found.size, "new_bytes": found.new_bytes, "missing": found.missing}
@@ -57,13 +57,14 @@ def backup(config: Config, directory: Path, keep: int | None, as_json: bool) -> 
     return 0
 
 
-def _thinned(directory: Path, keep: int) -> int:
-    """Delete the oldest backups; how many."""
+def _thinned(directory: Path, made: Path, keep: int) -> int:
+    """Delete the oldest backups, never the one just ``made``, whatever the clock said; how many."""
     import shutil
 
     from ..store.sqlite.backup import snapshots
 
-    found = [snapshot for snapshot in snapshots(directory) if snapshot != directory]
-    for snapshot in found[:-keep]:
+    others = [snapshot for snapshot in snapshots(directory) if snapshot not in (directory, made)]
+    surplus = others[: max(0, len(others) - (keep - 1))]
+    for snapshot in surplus:
         shutil.rmtree(snapshot)
-    return len(found[:-keep])
+    return len(surplus)

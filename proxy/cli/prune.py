@@ -28,19 +28,20 @@ _LINES = 60  #: of a preview; the oldest are shown
 @click.command()
 @click.option("--dry-run", is_flag=True, help="Only say what would go, by day and project.")
 @click.option("--compact", is_flag=True, help="Besides, write the main file anew without its free space.")
+@click.option("--yes", is_flag=True, help="Delete also where the clock may be wrong: the newest call lies far back.")
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON.")
 @with_config()
-def prune(config: Config, dry_run: bool, compact: bool, as_json: bool) -> int:
+def prune(config: Config, dry_run: bool, compact: bool, yes: bool, as_json: bool) -> int:
     """Delete bodies and rows that are past the limits of [retention] and [[projects]].
 
     llmtap serve does the same every hour. Pinned calls and those on hold stay; sums in reports stay.
     """
     if dry_run and compact:
         raise click.UsageError("--compact goes not with --dry-run")
-    return asyncio.run(_prune(config, dry_run, compact, as_json))
+    return asyncio.run(_prune(config, dry_run, compact, yes, as_json))
 
 
-async def _prune(config: Config, dry_run: bool, compact: bool, as_json: bool) -> int:
+async def _prune(config: Config, dry_run: bool, compact: bool, yes: bool, as_json: bool) -> int:
     policy = Policy.of(config)
     async with recorded(config) as reader:
         if not await reader.latest_rev():
@@ -48,7 +49,7 @@ async def _prune(config: Config, dry_run: bool, compact: bool, as_json: bool) ->
         if dry_run:
             _preview(policy, await reader.prunable(policy, wall_us()), as_json)
             return 0
-        job = await _pruned(config, reader, policy)
+        job = await _pruned(config, reader, policy, sure=yes)
     receipt = {**job.receipt, **(_compacted(config.data_dir) if compact else {})}
     if as_json:
         print(msgspec.json.encode({"job": job.id, **receipt}).decode())
@@ -57,8 +58,8 @@ async def _prune(config: Config, dry_run: bool, compact: bool, as_json: bool) ->
     return 1 if receipt["problems"] else 0
 
 
-async def _pruned(config: Config, reader: Reader, policy: Policy) -> JobRow:
-    request = {"policy": msgspec.to_builtins(policy)}
+async def _pruned(config: Config, reader: Reader, policy: Policy, *, sure: bool) -> JobRow:
+    request = {"policy": msgspec.to_builtins(policy), "sure": sure}
     job = JobRow(id=id_text(CallIds().next(wall_us())), kind="prune", asked_at_us=wall_us(), request=request)
     terminal = Terminal(sys.stderr)
     async for step in worked(config, reader, job):

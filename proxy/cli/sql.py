@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
+import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
@@ -21,6 +23,7 @@ from .terminal import Terminal, printable
 if TYPE_CHECKING:
     from ..store.sqlite.sql import Answer
 
+_HEAP_BYTES = 512 << 20  #: of SQLite's, for one statement
 Rows = Sequence[Sequence[Scalar]]
 
 _RISKY = ("=", "+", "-", "@", "\t", "\r")  #: a spreadsheet takes a text that begins so for a formula
@@ -65,9 +68,19 @@ def _asked(config: Config, statement: str, limit: int, timeout: float) -> Answer
     if not exists(config.data_dir):
         raise StoreError(how_to_begin(config))
     try:
-        return ask(config.data_dir, statement, most_rows=limit, seconds=timeout)
+        return ask(
+            config.data_dir, statement, most_rows=limit, seconds=timeout, heap_bytes=_HEAP_BYTES, overrun=_give_up
+        )
     except QueryError as error:
         raise QueryError(f"{error}{pointer(statement, error.column)}", error.column) from None
+
+
+def _give_up() -> None:
+    """End the process while SQLite is at work: it only reads, so nothing is left half done."""
+    from ..store.sqlite.sql import TOO_LONG
+
+    print(f"llmtap: {TOO_LONG}", file=sys.stderr, flush=True)
+    os._exit(2)
 
 
 # --- forms -------------------------------------------------------------------------------------------
@@ -95,8 +108,13 @@ def _table(columns: Sequence[str], rows: Rows) -> str:
 
 def _json(columns: Sequence[str], rows: Rows) -> str:
     """Of columns with the same name, the last counts."""
-    records = [dict(zip(columns, row, strict=True)) for row in rows]
-    return json.dumps(records, ensure_ascii=False, separators=(",", ":")) + "\n"
+    records = [dict(zip(columns, map(_finite, row), strict=True)) for row in rows]
+    return json.dumps(records, ensure_ascii=False, allow_nan=False, separators=(",", ":")) + "\n"
+
+
+def _finite(value: Scalar) -> Scalar:
+    """JSON has no infinite numbers."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _csv(columns: Sequence[str], rows: Rows) -> str:

@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator, Callable
 import msgspec
 
 from ..clock import monotonic_us, wall_us
-from ..errors import StoreError
 from ..query.tree import Filter
 from ..store.base import JSON, Store
 from ..store.policy import Hold, Policy, Purged
@@ -34,14 +33,14 @@ class Housekeeping:
         self._next_us = 0
 
     async def step(self) -> bool:
-        """Do a short piece of what is due; whether there was one. Raises ``StoreError``: the next one is later."""
+        """Do a short piece of what is due; whether there was one. Whatever it raises, the next one is later."""
         if self._purge is None:
             if monotonic_us() < self._next_us:
                 return False
             self._purge, self._done = self._store.purge(self._policy, wall_us()), Purged()
         try:
             done = await anext(self._purge, None)
-        except StoreError:
+        except Exception:
             self._rest(_PAUSE_US)
             raise
         if done is not None:
@@ -74,7 +73,7 @@ def _tell(done: Purged) -> None:
 async def prune(store: Store, request: JSON) -> AsyncIterator[JSON]:
     """A purge now, by the settings of who asks: they may have been edited since we were started."""
     policy = msgspec.convert(request["policy"], Policy)
-    async for done in store.purge(policy, wall_us()):
+    async for done in store.purge(policy, wall_us(), sure=bool(request.get("sure"))):
         yield msgspec.to_builtins(done)
 
 

@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 KINDS: dict[str, Anew] = {"reprice": repriced, "rederive": rederived}
 
 SLICE_CALLS = 100
+MOST_FAILURES = 10  #: of one job in a row, before others have their turn
 _SLICE_BYTES = 16 << 20  #: of bodies
 _TELL_US = 200_000  #: how far a chore is, is stored this often
 
@@ -100,6 +101,7 @@ class Jobs:
         self._running: Again | None = None
         self._steps: AsyncIterator[JSON] | None = None  #: of a chore
         self._told_us = 0
+        self._failures = 0  #: of the oldest one, since it last went on
         self._unwritten: tuple[list[StoredCall], JobRow] | None = None  #: a slice, while the store takes nothing
 
     async def resume(self) -> None:
@@ -120,15 +122,20 @@ class Jobs:
     async def step(self) -> JobRow | None:
         """Do one slice of the oldest job; the job as it then is, None when there is none.
 
-        Raises ``StoreError`` when the store cannot be used: the next step does the same slice.
+        Raises ``StoreError`` when the store cannot be used: the next step does the same slice. A job that
+        fails so again and again, while the store takes the news that it failed, is at fault itself.
         """
         if not self._waiting:
             return None
         job = self._waiting[0]
         try:
             job = await self._go_on(job)
-        except StoreError:
-            raise
+            self._failures = 0
+        except StoreError as error:
+            self._failures += 1
+            if self._failures < MOST_FAILURES:
+                raise
+            job = await self._failed(job, f"{error} (tried {self._failures} times)")
         except LlmtapError as error:
             job = await self._failed(job, str(error))
         except Exception as error:
@@ -137,7 +144,7 @@ class Jobs:
         self._waiting[0] = job
         if job.state in (JobState.DONE, JobState.FAILED):
             self._waiting.popleft()
-            self._running = None
+            self._running, self._failures = None, 0
         return job
 
     async def _go_on(self, job: JobRow) -> JobRow:

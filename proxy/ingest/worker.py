@@ -48,7 +48,7 @@ _HOUSEKEEPING_US = 60_000_000
 _POSITIONS_US = 2_000_000
 _FRESH_US = 2_000_000  #: after it, a port may be another program's
 _JOBS_US = 1_000_000  #: under load, jobs get a slice this often
-_JOBS_PAUSE_US = 5_000_000  #: after the store could not be used
+_JOBS_PAUSE_US = 5_000_000  #: after one of them failed
 _BATCH_BYTES = 64 << 20  #: of frames, in one commit
 
 
@@ -156,12 +156,20 @@ class Worker:
         if self._stopping or now_us < self._jobs_us or (busy and now_us - self._jobs_us < _JOBS_US):
             return False
         self._jobs_us = now_us
-        try:
-            return await self._jobs.step() is not None or await self._housekeeping.step()
-        except StoreError as error:
-            log.error("a job, or retention, cannot go on (%s); trying again in %g s", error, _JOBS_PAUSE_US / 1e6)
+        done = await self._survived("a job", self._jobs.step)
+        if done is None:
             self._jobs_us = now_us + _JOBS_PAUSE_US
-            return False
+        return done or bool(await self._survived("retention", self._housekeeping.step))
+
+    async def _survived(self, name: str, step: Callable[[], Awaitable[object]]) -> bool | None:
+        """Whether something was done; None when it failed: that must not keep calls from being stored."""
+        try:
+            return bool(await step())
+        except StoreError as error:
+            log.error("%s cannot go on (%s); trying again", name, error)
+        except Exception:
+            log.exception("%s cannot go on; trying again", name)
+        return None
 
     def _take_batch(self) -> list[StoredCall]:
         """Understand what has ended, bounded in calls, in bytes, and in time, so that the heartbeat goes on."""

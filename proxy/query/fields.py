@@ -250,9 +250,13 @@ def nearest(name: str, known: tuple[str, ...] | dict[str, Field]) -> str:
 
 
 def stored(field: Field, value: Scalar) -> Scalar:
-    """A written value in the unit of ``field.column``: ms become µs, dollars nano-dollars."""
-    scale = SCALES.get(field.kind)
-    if scale is None or not isinstance(value, int | float):
+    """A written value in the unit of ``field.column``: ms become µs, dollars nano-dollars.
+
+    Integers have 63 bits at most; what is larger is a float.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return value
-    scaled = value * scale
-    return round(scaled) if abs(scaled) < 1 << 62 else scaled
+    scaled = value * SCALES.get(field.kind, 1)
+    if abs(scaled) >= 1 << 62:
+        return float(scaled)
+    return round(scaled) if field.kind in SCALES else scaled

@@ -19,6 +19,7 @@ from .values import Viewer
 
 MAX_LENGTH = 4000  #: characters of a filter
 
+_HALF = re.compile(r"[\ud800-\udfff]")  # what does not decode stands in the command line as such
 _QUOTED = re.compile(r'"[^"]*"')
 _SIGN = re.compile(r"(?<!:)[=<>](?<!:[<>]=)|[()]|(?<!\S)'[^']*'(?!\S)")
 _KEYED = "|".join(name for name, field in FIELDS.items() if field.kind in KEYED)
@@ -36,6 +37,8 @@ def parse_filter(text: str, zone: tzinfo = UTC, now_us: int | None = None) -> Fi
     """
     if len(text) > MAX_LENGTH:
         raise QueryError(f"a filter has at most {MAX_LENGTH} characters, this one has {len(text)}")
+    if (half := _HALF.search(text)) is not None:
+        raise QueryError("a filter is text in UTF-8; here is a byte or half a character that is none", half.start() + 1)
     if not text.strip():
         raise QueryError("the filter is empty: write one such as status:error, or status != 'ok'", 1)
     viewer = Viewer(zone, now_us)

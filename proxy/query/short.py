@@ -18,7 +18,7 @@ from .fields import KEYED, NUMERIC, OPERATORS, Field, Kind, known_field
 from .patterns import escaped
 from .spans import microseconds
 from .tree import And, Comparison, Filter, Match, Not, Or, Scalar
-from .values import Viewer, check_operator, number, shifted, time_us, value
+from .values import Viewer, check_alike, check_operator, number, shifted, time_us, value
 
 MAX_VALUES = 200
 
@@ -114,7 +114,9 @@ class _Term:
             return each[0]
         equal = [one for one in each if isinstance(one, Comparison) and one.op == "="]
         if len(equal) == len(each) and "in" in OPERATORS[self._field.kind]:
-            return Comparison(self._field.name, "in", tuple(one.values[0] for one in equal), self._key)
+            values = tuple(one.values[0] for one in equal)
+            check_alike(self._field, values, self._at)
+            return Comparison(self._field.name, "in", values, self._key)
         return Or(tuple(each))
 
     def _values(self) -> Iterator[re.Match[str]]:
@@ -173,6 +175,7 @@ class _Term:
 
     def _between(self, low: Scalar, high: Scalar, at: int) -> Filter:
         ends = (self._valued("between", low, at), self._valued("between", high, at))
+        check_alike(self._field, ends, at)
         return Comparison(self._field.name, "between", ends, self._key)
 
     def _day(self, text: str, at: int) -> Filter:

@@ -12,6 +12,9 @@ from datetime import UTC, datetime, timedelta, tzinfo
 _SECOND_US = 1_000_000
 QUARTER_US = 900 * _SECOND_US  #: every zone's offset is a multiple of a quarter of an hour
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_ENDS = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+_CALENDAR_US = [(end - _EPOCH) // _MICROSECOND for end in _ENDS]
 _LAST_US = 253_370_764_799_000_000  # the end of the year 9998: the last that leaves room to count on
 
 
@@ -21,8 +24,8 @@ def moment(at_us: int, zone: tzinfo) -> datetime:
 
 
 def microseconds(at: datetime) -> int:
-    """Since 1970, exactly."""
-    return (at - _EPOCH) // timedelta(microseconds=1)
+    """Since 1970, exactly. What lies before or after the calendar in UTC is its first or last moment."""
+    return min(max((at - _EPOCH) // _MICROSECOND, _CALENDAR_US[0]), _CALENDAR_US[1])
 
 
 class Labels:

@@ -24,7 +24,7 @@ from .fields import FIELDS, KEYED, Field, Kind, known_field, nearest
 from .spans import microseconds
 from .tokens import Asked, our_words
 from .tree import And, Comparison, Filter, Match, Not, Or, Scalar, Value
-from .values import Viewer, check_operator, number, shifted, time_us, value
+from .values import Viewer, check_alike, check_operator, number, shifted, time_us, value
 
 MAX_DEPTH = 32  #: brackets and nots inside each other
 MAX_COMPARISONS = 200  #: values in lists count too
@@ -149,10 +149,15 @@ class _Builder:
                 raise QueryError(
                     f"in is followed by values in brackets: {field.name} in ('a', 'b')", self._column(node)
                 )
-            return tuple(self._value(field, op, one) for one in node.expressions)
+            return self._several(field, op, node.expressions)
         if isinstance(node, exp.Between):
-            return self._value(field, op, node.args["low"]), self._value(field, op, node.args["high"])
+            return self._several(field, op, [node.args["low"], node.args["high"]])
         return self._value(field, op, right)
+
+    def _several(self, field: Field, op: str, nodes: list[Any]) -> Value:
+        values = tuple(self._value(field, op, one) for one in nodes)
+        check_alike(field, values, self._column(nodes[0]))
+        return values
 
     def _words(self, field: Field, node: Any) -> str:
         if field.kind is not Kind.WORDS:

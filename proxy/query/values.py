@@ -10,6 +10,7 @@ import math
 import re
 import uuid
 from calendar import monthrange
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 
 from msgspec import Struct
@@ -65,6 +66,12 @@ def value(field: Field, op: str, written: Scalar, viewer: Viewer, at: int | None
     if not right:
         raise QueryError(f"{field.name} is compared with {field.kind.value}, not with {shown(written)}", at)
     return _text(field, op, written, viewer, at) if isinstance(written, str) else written
+
+
+def check_alike(field: Field, values: Sequence[Scalar], at: int | None) -> None:
+    """Raise ``QueryError`` for texts and numbers in one list: each is compared in a way of its own."""
+    if len({isinstance(one, str) for one in values}) > 1 and field.kind is Kind.METADATA:
+        raise QueryError(f"a list holds texts or numbers, not both: write {field.name}.NAME in ('1', 'gold')", at)
 
 
 def shown(written: Scalar) -> str:

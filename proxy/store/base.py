@@ -471,12 +471,14 @@ class Store(Reader, Protocol):
         """Mark as interrupted the running calls whose journal no longer exists; how many there were."""
         ...
 
-    def purge(self, policy: Policy, now_us: int) -> AsyncIterator[Purged]:
+    def purge(self, policy: Policy, now_us: int, *, sure: bool = False) -> AsyncIterator[Purged]:
         """Delete what is past its limits, in steps that hold up other writes for moments only.
 
         After each step, what was done so far. Bodies of calls that must stay are copied, durably and
         proven, before their file goes. Whoever stops half way can begin again. What keeps something
-        from going (a damaged file with pinned calls in it) is among the ``problems``.
+        from going (a damaged file with pinned calls in it) is among the ``problems``. Where the newest
+        call lies so far back that the clock may be wrong, and most would go, age deletes nothing (``refused``)
+        unless the caller is ``sure``.
         """
         ...
 
@@ -485,7 +487,7 @@ class Store(Reader, Protocol):
         ...
 
     async def hold(self, hold: Hold) -> None:
-        """Let a hold stand; one of the same name is replaced."""
+        """Let a hold stand; one of the same name is replaced. Raises ``QueryError`` when it cannot be asked."""
         ...
 
     async def release(self, name: str) -> bool:

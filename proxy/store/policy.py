@@ -108,6 +108,7 @@ class Purged(Struct, kw_only=True):
     moved: int = 0  #: calls in them whose bodies were copied first: pinned, on hold, or to be kept longer
     rows: int = 0
     returned_bytes: int = 0  #: of the main file
+    refused: bool = False  #: nothing went for its age: the clock may be wrong; see ``problems``
     problems: list[str] = []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 from pathlib import Path
 
@@ -55,6 +56,25 @@ def test_the_last_backups_are_kept(data: Path, tmp_path: Path) -> None:
     assert found["new_bytes"] != found["bytes"]
     assert backed_up(data, target, "--keep", "2")["dropped"] == 2
     assert len(list(target.iterdir())) == 2
+
+
+def test_what_is_no_backup_of_ours_stays_and_so_does_the_new_one(data: Path, tmp_path: Path) -> None:
+    target = tmp_path / "backups"
+    old = Path(str(backed_up(data, target)["path"]))
+    future = target / "29990101T000000Z"
+    shutil.copytree(old, future)
+    text = (future / "manifest.json").read_text().replace('"made_at": "20', '"made_at": "29')
+    (future / "manifest.json").write_text(text)
+    for foreign in (target / "2019 photos", target / "20190101T000000Z"):
+        foreign.mkdir()
+        (foreign / "manifest.json").write_text('{"name": "photos"}')
+    found = backed_up(data, target, "--keep", "1")
+    assert (found["backups"], found["dropped"]) == (1, 2)
+    assert {path.name for path in target.iterdir()} == {
+        Path(str(found["path"])).name,
+        "2019 photos",
+        "20190101T000000Z",
+    }
 
 
 def test_a_damaged_backup_is_not_restored(data: Path, tmp_path: Path) -> None:

@@ -140,3 +140,13 @@ def test_beside_a_serve_its_ingest_does_the_work(data: Path, calls: list[Call], 
         refused = llmtap(data, "prune", "--compact", env=MONTH)
         assert b"stop llmtap serve first" in refused.stderr
         assert stored(data) == {calls[0].id, calls[2].id}
+
+
+def test_a_clock_that_may_be_wrong_is_asked_about(tmp_path: Path) -> None:
+    data, old = tmp_path / "data", days_ago(800)
+    record(data, exchanged(old))
+    refused = llmtap(data, "prune", env=MONTH)
+    assert refused.returncode == 1
+    assert b"is the clock right?" in refused.stdout
+    assert llmtap(data, "show", old.id, "--raw", "request").returncode == 0
+    assert receipt(data, "--yes")["bodies"] == 1

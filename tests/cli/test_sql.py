@@ -69,6 +69,32 @@ def test_without_a_statement_it_shows_the_views(data: Path, arguments: tuple[str
     assert "scores: what calls were judged to be" in lines
 
 
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("SELECT instr(printf('%.*c', 999999, 'a'), printf('%.*c', 500000, 'a') || 'b')", b"took too long"),
+        (
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 2000)"
+            " SELECT count(*) FROM (SELECT DISTINCT printf('%.*c', 900000, 'a') || i FROM n)",
+            b"too much memory",
+        ),
+    ],
+    ids=["one step", "memory"],
+)
+def test_what_takes_too_much_ends_with_a_clear_line(data: Path, text: str, says: bytes) -> None:
+    seconds = "0.1" if says == b"took too long" else "60"
+    done = llmtap(data, "sql", "--timeout", seconds, text)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr.startswith(b"llmtap: the statement ")
+    assert says in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+def test_numbers_that_json_does_not_have_are_null(data: Path) -> None:
+    done = llmtap(data, "sql", "--json", "SELECT 9e999 AS a, -9e999 AS b, 1.5 AS c")
+    assert done.stdout == b'[{"a":null,"b":null,"c":1.5}]\n'
+
+
 def test_before_the_first_call_it_says_how_to_begin(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir(mode=0o700)
     done = llmtap(tmp_path / "data", "sql", "SELECT 1")

@@ -19,6 +19,9 @@ JSON = ("Content-Type", "application/json")
 EVENTS = ("Content-Type", "text/event-stream")
 
 
+SEARCHED = "only the first 262,144 characters of its texts"  #: how the note on a long call begins
+
+
 class Format(Struct, frozen=True, kw_only=True):
     """One wire format: a call that is right in all respects, and the texts in it that cases replace."""
 

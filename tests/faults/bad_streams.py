@@ -11,7 +11,20 @@ from typing import Any
 from msgspec import Struct
 
 from .bad_answers import BROKEN, ERRORS, ESTIMATED
-from .bad_input import CHAT, EVENTS, GEMINI, MESSAGES, NOTHING_READ, OLLAMA, RESPONSES, Case, Format, answered, replaced
+from .bad_input import (
+    CHAT,
+    EVENTS,
+    GEMINI,
+    MESSAGES,
+    NOTHING_READ,
+    OLLAMA,
+    RESPONSES,
+    SEARCHED,
+    Case,
+    Format,
+    answered,
+    replaced,
+)
 from .bad_requests import CODINGS, coding
 
 LINES = ("Content-Type", "application/x-ndjson")
@@ -157,7 +170,7 @@ def _events() -> Iterator[Case]:
             "66h a line of 2 MB",
             stream,
             stream.saying(b'"' + b"x" * (2 << 20) + b'"', b'""'),
-            **({"output": "x" * (2 << 20)} if stream is not RESPONSES_STREAM else {}),
+            **({"output": "x" * (2 << 20), "notes": (SEARCHED,)} if stream is not RESPONSES_STREAM else {}),
         )
         yield streamed("66i nothing", stream, b"", status="truncated", notes=None, **NOTHING_READ)
         yield streamed("66j no event at all", stream, b"hello\n\n\n", status="truncated", notes=None, **NOTHING_READ)

@@ -20,7 +20,7 @@ from tests.conformance.responses import same
 from tests.fakes.scripts import answer
 
 from .bad_answers import NOT_JSON as NO_ANSWER
-from .bad_input import CHAT, JSON, Case, asked
+from .bad_input import CHAT, JSON, SEARCHED, Case, asked
 from .bad_requests import NOT_JSON as NO_REQUEST
 from .bad_requests import coding
 
@@ -37,7 +37,7 @@ def json_of_50_mb() -> Case:
     messages = b",".join(b'{"role":"user","content":"%b"}' % (b"%d " % n + WORDS * 230) for n in range(8200))
     request = CHAT.request.replace(b'{"role":"user","content":"hi"}', messages)
     assert len(request) > 49 * MB
-    return asked("50 50 MB of JSON", CHAT, request)
+    return asked("50 50 MB of JSON", CHAT, request, notes=(SEARCHED,))
 
 
 def too_large() -> Case:

@@ -14,11 +14,12 @@ import pytest
 from proxy.clock import id_text, wall_us
 from proxy.config import Config, Price
 from proxy.errors import StoreError
-from proxy.ingest.jobs import SLICE_CALLS, Jobs
+from proxy.ingest.jobs import MOST_FAILURES, SLICE_CALLS, Jobs
 from proxy.ingest.pipeline import Pipeline, Quarantine
 from proxy.ingest.stages import STAGES, Item, Stage
 from proxy.journal.frame import Kind
 from proxy.query.parse import parse_filter
+from proxy.query.tree import Match
 from proxy.records import Exchange, Job, ToolSpan, evolve
 from proxy.store.base import Batch, JobRow, JobState, StoredCall
 from proxy.store.sqlite.store import SqliteStore
@@ -347,3 +348,41 @@ async def test_a_job_that_makes_no_sense_fails_and_stops_nothing(tmp_path: Path,
 
 def test_the_kind_of_frame_is_its_own() -> None:
     assert Kind.JOB == 6
+
+
+async def test_a_job_that_never_succeeds_makes_room_for_the_next(tmp_path: Path) -> None:
+    await recorded(tmp_path)
+    async with jobs_over(tmp_path, DEAR) as (jobs, store):
+        execute(tmp_path, STUCK)
+        stuck, next_one = asked_for("reprice"), asked_for("recount")
+        await jobs.put(stuck)
+        await jobs.put(next_one)
+        for _ in range(MOST_FAILURES - 1):
+            with pytest.raises(StoreError, match="stuck"):
+                await jobs.step()
+        while await jobs.step() is not None:
+            pass
+        failed, done = await store.job(stuck.id), await store.job(next_one.id)
+        assert failed is not None
+        assert done is not None
+        assert (failed.state, done.state) == (JobState.FAILED, JobState.DONE)
+        assert "stuck" in failed.receipt["error"]
+
+
+async def test_ingest_lives_on_when_retention_cannot(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    await recorded(tmp_path)
+    unaskable = msgspec.json.encode(Match("input", "words")).decode()
+    execute(tmp_path, f"INSERT INTO hold (name, filter, words, since_us) VALUES ('old', '{unaskable}', '', 1)")
+    async with working(tmp_path, DEAR) as (worker, store, _):
+        await until_idle(worker)
+        assert "retention cannot go on" in caplog.text
+        relay = Relay(tmp_path, "relay-0-new")
+        relay.call("all the same", "stored")
+        job = asked_for("reprice")
+        await worker._jobs.put(job)
+        await until_idle(worker)
+        assert "all the same" in {row.preview_input for row in await rows(store)}
+        done = await store.job(job.id)
+        assert done is not None
+        assert done.state == JobState.DONE
+        await relay.close()

@@ -165,6 +165,8 @@ def comparisons(draw: st.DrawFn) -> Comparison | Match:
     if op in ("in", "between", "like", "ilike"):
         op = draw(st.sampled_from(["", "not "])) + op
     one = st.sampled_from(list(map(str, Status))) if field.name == "status" else VALUES[field.kind]
+    if field.kind is Kind.METADATA:  # a list holds texts or numbers
+        one = draw(st.sampled_from([quoted, amounts]))
     key = draw(quoted.filter(bool)) if field.kind in KEYED else None
     return Comparison(field.name, op, draw(value(op, one)), key)
 

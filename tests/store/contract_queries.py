@@ -7,7 +7,9 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from proxy.query.match import matches
 from proxy.query.parse import parse_filter
+from proxy.query.tree import Comparison
 from proxy.records import Score, ToolSpan
 from proxy.store.base import Batch, Order, Store, StoredCall
 from tests.store.samples import DAY_US, NOON_US, an_id, ended, write
@@ -89,6 +91,38 @@ class QueriesContract:
         assert await found(store, "tool in ('read', 'write')") == "cb"
         assert await found(store, "tool like 're%' and tool = 'search'") == "b"
         assert await found(store, "tool is null") == "d"
+
+    # --- metadata ---------------------------------------------------------------------------------
+
+    @pytest.mark.parametrize("value", ["x" * 985, "x" * 999, '"' * 600, "\1" * 400, "é\n" * 499])
+    async def test_long_metadata_is_told_apart_by_its_last_letters(self, open_store: OpenStore, value: str) -> None:
+        store = await open_store()
+        texts = {"a": f"{value}1", "b": f"{value[:-1]}22"[:1000], "c": "short"}
+        calls = {user: ended(user=user, metadata={"team": text, "n": "1"}) for user, text in texts.items()}
+        await write(store, *calls.values())
+        for user, text in texts.items():
+            for op, value_, others in (("=", text, ""), ("in", (text, "y"), ""), ("!=", text, "abc")):
+                where = Comparison("metadata", op, value_, "team")
+                users = {call.user for call in await store.find(where)}
+                assert users == (set(others) - {user} if others else {user})
+                assert users == {one.call.user for one in calls.values() if matches(where, one.call)}
+        assert await found(store, "metadata.team like '%1' or metadata.team like '%22'") == "ba"
+        assert await found(store, "metadata.team > 5") == ""
+        assert await found(store, "metadata.team is null or metadata.n > 0") == "cba"
+
+    async def test_a_name_of_strange_characters_is_found(self, open_store: OpenStore) -> None:
+        store = await open_store()
+        await write(store, ended(user="a", metadata={"\1" * 200: "x" * 1000}))
+        for op, value in (("=", "x" * 1000), ("like", "x%"), ("=", None)):
+            users = [call.user for call in await store.find(Comparison("metadata", op, value, "\1" * 200))]
+            assert users == ([] if value is None else ["a"])
+
+    @pytest.mark.parametrize("text", ["cost_usd", "latency_ms", "input_tokens"])
+    async def test_numbers_beyond_64_bits_are_compared(self, open_store: OpenStore, text: str) -> None:
+        store = await open_store()
+        await write(store, ended(user="a", cost_nano_usd=1, latency_us=1, input_tokens=1))
+        assert await found(store, f"{text} > 999999999999999999") == ""
+        assert await found(store, f"{text} < 999999999999999999999") == "a"
 
     # --- orders -----------------------------------------------------------------------------------
 

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+import pytest
+
+from proxy.errors import QueryError
 from proxy.query.parse import parse_filter
+from proxy.query.tree import Comparison, Or
 from proxy.records import ToolSpan, evolve
 from proxy.store.base import Store, StoredCall
 from proxy.store.policy import Hold, Keeping, Policy, Purged
@@ -173,6 +177,28 @@ class RetentionContract:
         await purged(store, MONTH, MUCH_LATER_US)
         assert await store.exchange(held.call.id) is None
 
+    async def test_a_hold_that_is_set_while_a_file_is_emptied_protects(self, open_store: OpenStore) -> None:
+        store = await open_store()
+        held = [a_call(f"held {number}", user="ada") for number in range(3)]
+        pinned = [a_call(f"pinned {number}") for number in range(250)]
+        await write(store, *held, *pinned, a_call("other"))
+        await store.pin([each.call.id for each in pinned], NOON_US)
+        async for done in store.purge(MONTH, MUCH_LATER_US):
+            if done.moved and not done.segments and not await store.holds():
+                await store.hold(a_hold("user = 'ada'"))
+        assert [hold.name for hold in await store.holds()] == ["case 7"]
+        assert [await store.exchange(each.call.id) for each in held] == [each.exchange for each in held]
+        assert done.bodies == 1
+
+    async def test_a_hold_that_cannot_be_asked_is_refused(self, open_store: OpenStore) -> None:
+        store = await open_store()
+        await store.hold(a_hold("user = 'ada'"))
+        endless = Or(tuple(Comparison("user", "=", f"user {number}") for number in range(40_000)))
+        with pytest.raises(QueryError, match="case 7"):
+            await store.hold(evolve(a_hold("user = 'bob'"), where=endless))
+        assert [hold.words for hold in await store.holds()] == ["user = 'ada'"]
+        assert (await purged(store, MONTH, MUCH_LATER_US)).problems == []
+
     async def test_a_hold_of_unknown_values_is_no_hold_on_all(self, open_store: OpenStore) -> None:
         store = await open_store()
         await store.hold(a_hold("user != 'ada'"))
@@ -210,6 +236,21 @@ class RetentionContract:
         assert (done.bodies, done.rows) == (3, 2)
         (left,) = await store.prunable(MONTH, MUCH_LATER_US)
         assert (left.bodies, left.rows, left.kept) == (0, 0, 1)
+
+    async def test_a_clock_that_is_far_ahead_deletes_nothing_unless_somebody_is_sure(
+        self, open_store: OpenStore
+    ) -> None:
+        store = await open_store()
+        old = a_call("old")
+        await write(store, old, a_call("young", days=3), a_call("younger", days=3))
+        ages_later_us = NOON_US + 3000 * DAY_US
+        done = await purged(store, MONTH, ages_later_us)
+        assert (done.refused, done.bodies, done.rows, len(done.problems)) == (True, 0, 0, 1)
+        assert "2,997 days" in done.problems[0]
+        assert await store.exchange(old.call.id) == old.exchange
+        *_, done = [each async for each in store.purge(MONTH, ages_later_us, sure=True)]
+        assert (done.refused, done.bodies, done.rows, done.problems) == (False, 3, 2, [])
+        assert not (await purged(store, MONTH, ages_later_us)).refused  # the last row, which never goes
 
     async def test_a_purge_that_stops_half_way_is_taken_up_again(self, open_store: OpenStore) -> None:
         store = await open_store()

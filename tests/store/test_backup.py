@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from proxy.datadir import fingerprint_secret, prepare
-from proxy.errors import StoreError
+from proxy.errors import Busy, StoreError
 from proxy.store.base import unwatched
 from proxy.store.policy import Keeping, Policy
 from proxy.store.sqlite.backup import MANIFEST, backup, damages, manifest, restore, snapshots
@@ -204,3 +204,70 @@ async def test_a_damaged_body_file_is_copied_as_it_is(
     assert await reader.exchange(bad.call.id) is None
     assert await reader.exchange(good.call.id) == good.exchange
     await reader.close()
+
+
+async def test_bodies_that_came_while_it_tried_again_are_in_it(data: Path, clock: Clock, tmp_path: Path) -> None:
+    policy = Policy(projects={"short": Keeping(body_days=7)})
+    store = await SqliteStore.open(data, policy=policy, now_us=clock)
+    await write(store, ended())
+    await write(store, ended(project="short", started_at_us=NOON_US))
+    (first, second) = sorted(path.name for path in (data / "store").glob("body-*.db"))[::-1]
+    assert (first, second) == ("body-forever-20261121.db", "body-7d-20261121.db")
+    loop, new = asyncio.get_running_loop(), ended(request=b"while it is copied")
+
+    async def meanwhile() -> None:
+        await write(store, new)
+        async for _ in store.purge(policy, NOON_US + 9 * DAY_US):
+            pass
+
+    seen: list[str] = []
+
+    def watch(name: str, *_: int) -> None:
+        if name == first and name not in seen:
+            asyncio.run_coroutine_threadsafe(meanwhile(), loop).result()
+        seen.append(name)
+
+    snapshot = await loop.run_in_executor(None, backup, data, tmp_path / "backups", watch)
+    await store.close()
+    assert second not in manifest(snapshot).files
+    assert {path.name for path in snapshot.iterdir()} == {*manifest(snapshot).files, MANIFEST}
+    restore(snapshot, prepare(tmp_path / "new"), unwatched)
+    reader = await SqliteReader.open(tmp_path / "new")
+    assert new.call.id in [call.id for call in await reader.find()]
+    assert await reader.exchange(new.call.id) == new.exchange
+    await reader.close()
+
+
+async def test_a_copy_that_rotted_is_not_linked(store: SqliteStore, data: Path, clock: Clock, tmp_path: Path) -> None:
+    await write(store, ended(request=os.urandom(30_000)))
+    clock.us += DAY_US
+    await write(store, ended())
+    first = made(data, tmp_path / "backups")
+    (path,) = first.glob("body-*20261121.db")
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    second = made(data, tmp_path / "backups")
+    assert not manifest(second).files[path.name].linked
+    assert list(damages(second, unwatched)) == []
+
+
+async def test_two_at_once_are_one_too_many(store: SqliteStore, data: Path, tmp_path: Path) -> None:
+    await write(store, ended())
+    refused: list[str] = []
+
+    def watch(*_: object) -> None:
+        with pytest.raises(Busy, match="another backup") as caught:
+            made(data, tmp_path / "backups")
+        refused.append(str(caught.value))
+
+    snapshot = backup(data, tmp_path / "backups", watch)
+    assert refused
+    assert list(damages(snapshot, unwatched)) == []
+
+
+def test_a_main_file_that_is_none_is_said_so(data: Path, tmp_path: Path) -> None:
+    (data / "store").mkdir(exist_ok=True)
+    (data / "store" / "main.db").write_bytes(b"\xa5" * 20_000)
+    with pytest.raises(StoreError, match=r"main.db: .*not a database"):
+        made(data, tmp_path / "backups")
+    assert list((tmp_path / "backups").iterdir()) == []

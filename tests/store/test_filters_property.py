@@ -10,6 +10,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -19,6 +20,7 @@ from proxy.query.match import matches, needs_store
 from proxy.query.tree import And, Comparison, Filter, Not, Or, fields_of
 from proxy.records import Call, Score, ToolSpan, evolve
 from proxy.store.base import Batch, StoredCall
+from proxy.store.sqlite import rows
 from proxy.store.sqlite.candidates import candidates
 from proxy.store.sqlite.compile import compiled
 from proxy.store.sqlite.store import SqliteStore
@@ -47,6 +49,9 @@ words = st.sampled_from(
         "1e1",
         "7x",
         "_",
+        '"' * 600,
+        "x" * 990 + "1",
+        "x" * 990 + "2",
     ]
 )
 patterns = st.text("ab%_\\[]*?éÉB", max_size=5) | words.filter(lambda word: "\0" not in word)
@@ -211,11 +216,19 @@ def test_all_ways_lead_to_the_same_rows(kept: Kept, some: Stored, wheres: list[F
         as_sets, one_by_one = (ids(kept, compiled(where, each=each)) for each in (False, True))
         assert as_sets == one_by_one
         for known in candidates(where):
-            rows = {row for (row,) in kept.main.execute(known.ids.sql, known.ids.values)}
-            assert as_sets <= rows
+            looked_at = {row for (row,) in kept.main.execute(known.ids.sql, known.ids.values)}
+            assert as_sets <= looked_at
             if known.held is not None:
                 assert as_sets <= ids(kept, known.held)
 
 
 def ids(kept: Kept, condition: Any) -> set[int]:
     return {row for (row,) in kept.main.execute(f"SELECT id FROM call WHERE {condition.sql}", condition.values)}
+
+
+@given(st.text(max_size=250), st.text(max_size=50), st.integers(1, 200))
+def test_metadata_is_dropped_by_the_text_that_it_was_written_by(key: str, value: str, times: int) -> None:
+    text = rows.metadata_text(key, value * times)
+    assert rows.fit(text) == text
+    held = orjson.dumps({rows.metadata_key(key): rows.fit(value * times)}).decode()
+    assert rows.stored_postings(held, None) == {(rows.KINDS["metadata"], text)}

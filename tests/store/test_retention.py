@@ -141,6 +141,20 @@ async def test_a_store_that_is_too_large_loses_its_oldest_bodies(
     assert there == [True, False, False, False, True]  # what is pinned, and the newest
 
 
+async def test_the_cap_takes_no_bodies_when_rows_and_free_pages_are_enough(
+    store: SqliteStore, tmp_path: Path, clock: Clock
+) -> None:
+    await write(store, *(bare("x", error_message="e" * 4000) for _ in range(1500)))
+    for _ in range(3):
+        clock.us += 30 * DAY_US
+        await write(store, ended(request=os.urandom(50_000), started_at_us=clock.us))
+    before = sum(path.stat().st_size for path in (tmp_path / "store").glob("*"))
+    policy = Policy(usual=Keeping(0, 60), max_bytes=before // 2)
+    done = await purged(store, policy, NOON_US + 89 * DAY_US)
+    assert (done.segments, done.rows) == (0, 1500)
+    assert sum(path.stat().st_size for path in (tmp_path / "store").glob("*")) <= policy.max_bytes
+
+
 # --- damage -------------------------------------------------------------------------------------------
 
 

@@ -7,17 +7,19 @@ name only when it is complete. Bodies are stored before the rows that point at t
 after them; so full text is copied first, then the rows as they were at one moment, then the bodies:
 all that a row points at is there, and full text at most lags. A body file that expires in between
 is found missing, and rows are copied anew. A body file that has not changed since the last backup is
-linked to that, and costs nothing.
+linked to that, once it was found to hold what it held then, and takes no room.
 """
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
+import re
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -26,9 +28,17 @@ from msgspec import Struct
 
 from ... import __version__
 from ...datadir import SECRET_FILE
-from ...errors import StoreError
+from ...errors import Busy, StoreError
 from ..base import Watch
-from .files import MAIN, connect_reader, connect_writer, create, store_directory, sync_directory
+from .files import (
+    MAIN,
+    connect_reader,
+    connect_writer,
+    create,
+    store_directory,
+    sync_directory,
+    translated_errors,
+)
 from .queries import QUERIES
 
 MANIFEST = "manifest.json"
@@ -36,6 +46,7 @@ _FORMAT = 1
 _PAGES = 512  # copied at once: between two looks at the progress
 _TRIES = 5  # bodies may expire while they are copied
 _PARTIAL = ".partial-"
+_NAME = re.compile(r"\d{8}T\d{6}Z(?:-(\d+))?", re.ASCII)
 
 
 class File(Struct, frozen=True, kw_only=True):
@@ -68,10 +79,16 @@ class Manifest(Struct, frozen=True, kw_only=True):
 
 
 def snapshots(target: Path) -> list[Path]:
-    """Complete backups in a folder, oldest first; the folder itself when it is one."""
+    """Complete backups in a folder, oldest first; the folder itself when it is one. Nothing else that lies there."""
     if (target / MANIFEST).is_file():
         return [target]
-    return sorted(path.parent for path in target.glob(f"[0-9]*/{MANIFEST}"))
+    found: list[tuple[str, int, Path]] = []
+    for path in target.glob(f"[0-9]*/{MANIFEST}"):
+        name = _NAME.fullmatch(path.parent.name)
+        if name is not None and not path.parent.is_symlink():
+            with suppress(StoreError):
+                found.append((manifest(path.parent).made_at, int(name[1] or 0), path.parent))
+    return [path for *_, path in sorted(found)]
 
 
 def manifest(snapshot: Path) -> Manifest:
@@ -88,12 +105,34 @@ def manifest(snapshot: Path) -> Manifest:
 def backup(data_dir: Path, target: Path, watch: Watch) -> Path:
     """Make a backup below ``target``, beside a running writer or without one; its folder.
 
-    Raises ``StoreError`` when there is no store, OSError when the target cannot be written.
+    Raises ``StoreError`` when there is no store, or one that cannot be read; ``Busy`` when another backup is
+    being made there; OSError when the target cannot be written.
     """
     source = store_directory(data_dir)
     if not (source / MAIN).is_file():
         raise StoreError(f"there is no store in {data_dir}")
     target.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _alone(target):
+        return _backup(data_dir, target, watch)
+
+
+@contextmanager
+def _alone(target: Path) -> Iterator[None]:
+    """While nobody else makes a backup there."""
+    fd = os.open(target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Busy(f"another backup into {target} is being made: wait for it, or choose another folder") from None
+        except OSError:
+            pass  # a file system without locks is still good for backups
+        yield
+    finally:
+        os.close(fd)
+
+
+def _backup(data_dir: Path, target: Path, watch: Watch) -> Path:
     for left in target.glob(f"{_PARTIAL}*"):
         shutil.rmtree(left)
     stamp = datetime.now(UTC)
@@ -101,7 +140,7 @@ def backup(data_dir: Path, target: Path, watch: Watch) -> Path:
     partial = target / f"{_PARTIAL}{final.name}"
     partial.mkdir(mode=0o700)
     try:
-        copy = _Copy(source, partial, _newest(target), watch)
+        copy = _Copy(store_directory(data_dir), partial, _newest(target), watch)
         copy.store()
         copy.secret(data_dir / SECRET_FILE)
         made = Manifest(
@@ -141,7 +180,6 @@ class _Copy:
         self._target = target
         self._before = before
         self._watch = watch
-        self._done = 0
         self._total = 0
 
     def store(self) -> None:
@@ -163,33 +201,41 @@ class _Copy:
 
     def _body_files(self) -> list[str]:
         """Those that the copied rows point at."""
-        with closing(connect_reader(self._target / MAIN)) as main:
+        with translated_errors(self._source / MAIN), closing(connect_reader(self._target / MAIN)) as main:
             names = [str(name) for _, name in main.execute(QUERIES["segments"])]
         for suffix in ("-wal", "-shm"):
             (self._target / f"{MAIN}{suffix}").unlink(missing_ok=True)
         return names
 
     def _add(self, name: str) -> bool:
-        """Copy or link a file, unless that was done already; whether it is there."""
+        """Copy or link a file, unless that was done and it has not changed since; whether it is there."""
         path = self._source / name
-        if name in self.files and name != MAIN:
-            return True
         try:
             quiet = _quiet(path)
-            if not (quiet and self._link(name, quiet)):
+            if not self._is_current(name, quiet) and not (quiet and self._link(name, quiet)):
                 self._copied(path)
                 self._note(name, quiet)
         except FileNotFoundError:
+            self.files.pop(name, None)
+            (self._target / name).unlink(missing_ok=True)
             return False
-        self._done += self.files[name].size
         return True
+
+    def _is_current(self, name: str, quiet: tuple[int, int, int] | None) -> bool:
+        """Whether a copy that was made before holds all that rows copied since then may point at."""
+        copied = self.files.get(name)
+        return copied is not None and quiet is not None and copied.source == quiet
 
     def _link(self, name: str, quiet: tuple[int, int, int]) -> bool:
         before = self._before[1].files.get(name) if self._before else None
         if self._before is None or before is None or before.source != quiet:
             return False
+        path = self._before[0] / name
         try:
-            (self._target / name).hardlink_to(self._before[0] / name)
+            if not _is_whole(path, before):
+                return False  # what rots on the disk must not do so in every backup
+            (self._target / name).unlink(missing_ok=True)
+            (self._target / name).hardlink_to(path)
         except OSError:
             return False  # another disk, or one without links
         self.files[name] = msgspec.structs.replace(before, linked=True)
@@ -208,14 +254,16 @@ class _Copy:
         except sqlite3.OperationalError:
             if not path.exists():
                 raise FileNotFoundError(str(path)) from None
-            raise
+            with translated_errors(path):
+                raise
         except (sqlite3.DatabaseError, UnicodeDecodeError):  # damaged: what is left of it may still be of use
             shutil.copyfile(path, target)
         _sync(target)
 
     def _progress(self, name: str) -> Callable[[int, int, int], None]:
         def watch(_: int, left: int, pages: int) -> None:
-            self._watch(name, self._done + (pages - left) * 4096, self._total)
+            done = sum(file.size for file in self.files.values())
+            self._watch(name, done + (pages - left) * 4096, self._total)
 
         return watch
 
@@ -248,7 +296,7 @@ def damages(snapshot: Path, watch: Watch) -> Iterator[str]:
             yield f"{name!r} is no name of a file"
         elif not path.is_file():
             yield f"{name} is missing"
-        elif path.stat().st_size != file.size or _sha256(path) != file.sha256:
+        elif not _is_whole(path, file):
             yield f"{name} has changed since it was copied"
 
 
@@ -281,11 +329,16 @@ def compacted(data_dir: Path) -> int:
     """
     path = store_directory(data_dir) / MAIN
     before = path.stat().st_size
-    with closing(connect_writer(path)) as main:
+    with translated_errors(path), closing(connect_writer(path)) as main:
         main.execute("PRAGMA auto_vacuum = INCREMENTAL")
         main.execute("VACUUM")
         main.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     return before - path.stat().st_size
+
+
+def _is_whole(path: Path, file: File) -> bool:
+    """Whether it holds what was copied then."""
+    return path.stat().st_size == file.size and _sha256(path) == file.sha256
 
 
 def _sha256(path: Path) -> str:

@@ -206,11 +206,11 @@ def _carried(table: str, column: str, numbers: Condition, each: bool, negated: b
 
 
 def _metadata(where: Comparison, each: bool) -> Condition:
-    if where.positive in ("=", "in") and not where.negated and isinstance(where.values[0], str):
+    if where.op in ("=", "in") and isinstance(where.values[0], str) and all(map(rows.is_whole, _pair_texts(where))):
         return _carried("posting", "dim", pairs(where), each, False)
     value = _metadata_test("value", where)
     if each:  # a name may have as many values as there are calls
-        key = Condition("?", (rows.fit(where.key or "", rows.KEY_CHARS),))
+        key = Condition("?", (rows.metadata_key(where.key or ""),))
         found = put("EXISTS (SELECT 1 FROM json_each(metadata) WHERE key = {} AND {})", key, value)
     else:
         found = put("id IN ({})", of_key(where))
@@ -218,17 +218,27 @@ def _metadata(where: Comparison, each: bool) -> Condition:
 
 
 def pairs(where: Comparison) -> Condition:
-    """The numbers of some pieces of metadata."""
-    pairs = [rows.metadata_text(where.key or "", str(value)) for value in where.values]
-    return dims(rows.KINDS["metadata"], tested("in", pairs))
+    """The numbers of some pieces of metadata; of long ones, they may be those of others too."""
+    return dims(rows.KINDS["metadata"], tested("in", _pair_texts(where)))
+
+
+def _pair_texts(where: Comparison) -> list[str]:
+    return [rows.metadata_text(where.key or "", str(value)) for value in where.values]
+
+
+_VALUES_OF_KEY = (
+    "SELECT call, CASE WHEN val GLOB ? THEN json_extract(val, '$[1]') ELSE (SELECT pair.value FROM call AS own,"
+    " json_each(own.metadata) AS pair WHERE own.id = posting.call AND pair.key = ?) END AS value"
+    " FROM posting JOIN dim ON dim.id = posting.dim WHERE kind = ? AND val > ? AND val < ?"
+)
 
 
 def of_key(where: Comparison) -> Condition:
     """Rows whose value under the name passes the test; any value, where none is compared."""
     first, last = rows.metadata_range(where.key or "")
-    ends = Condition("kind = ? AND val > ? AND val < ?", (rows.KINDS["metadata"], first, last))
-    test = _metadata_test("json_extract(val, '$[1]')", where)
-    return put("SELECT call FROM posting JOIN dim ON dim.id = posting.dim WHERE {} AND {}", ends, test)
+    key = rows.metadata_key(where.key or "")
+    values = Condition(_VALUES_OF_KEY, (rows.WHOLE, key, rows.KINDS["metadata"], first, last))
+    return put("SELECT call FROM ({}) WHERE {}", values, _metadata_test("value", where))
 
 
 def _metadata_test(value: str, where: Comparison) -> Condition:

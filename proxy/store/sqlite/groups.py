@@ -34,7 +34,7 @@ Naming = Callable[[Raw], Sequence[str | None]]
 def columns_of(name: str) -> tuple[Condition, ...]:
     """What to select of ``call``: the raw values that name a group of this field."""
     if name.startswith(METADATA):
-        key = rows.fit(name[len(METADATA) :], rows.KEY_CHARS)
+        key = rows.metadata_key(name[len(METADATA) :])
         return (Condition("(SELECT value FROM json_each(metadata) WHERE key = ?)", (key,)),)
     if name in SPANS:
         return (Condition(f"started_at_us / {QUARTER_US} * {QUARTER_US}"),)

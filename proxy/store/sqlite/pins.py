@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from ...errors import StoreError
+from ...errors import QueryError, StoreError
 from ...query.tree import Filter
 from ..policy import Hold
 from . import rows
@@ -19,6 +19,8 @@ from .compile import Condition, compiled, joined
 from .files import transaction
 from .queries import QUERIES
 
+#: What a filter can do wrong that SQLite is the first to see: a number or a text that it cannot hold, too many values.
+_UNASKABLE = (OverflowError, UnicodeError, RecursionError, sqlite3.OperationalError, sqlite3.ProgrammingError)
 _PINNED = Condition("id IN (SELECT call FROM pin)")
 
 
@@ -46,10 +48,20 @@ def pinned(main: sqlite3.Connection) -> int:
 
 
 def hold(main: sqlite3.Connection, wanted: Hold) -> None:
-    """See ``Store.hold``. Raises ``QueryError`` for a filter that rows alone cannot answer."""
-    compiled(wanted.where)
-    tree = msgspec.json.encode(wanted.where).decode()
-    main.execute(QUERIES["put_hold"], (wanted.name, tree, wanted.words, wanted.since_us))
+    """See ``Store.hold``. Raises ``QueryError`` for a filter that rows alone cannot answer, or that cannot be asked."""
+    with transaction(main):
+        try:
+            compiled(wanted.where)
+            tree = msgspec.json.encode(wanted.where).decode()
+            main.execute(QUERIES["put_hold"], (wanted.name, tree, wanted.words, wanted.since_us))
+            _ask(main, kept(main))
+        except _UNASKABLE as error:
+            raise QueryError(f"the hold {wanted.name!r} cannot stand: its filter cannot be asked ({error})") from error
+
+
+def _ask(main: sqlite3.Connection, every: Condition) -> None:
+    """All holds at once, twice over, as retention will: none of them may be the one that it fails at."""
+    main.execute(f"SELECT {every.sql} FROM call WHERE NOT {every.sql} LIMIT 1", every.values * 2).fetchone()
 
 
 def release(main: sqlite3.Connection, name: str) -> bool:
@@ -75,3 +87,9 @@ def kept(main: sqlite3.Connection) -> Condition:
     either = [_PINNED, *(compiled(hold.where) for hold in holds(main))]
     condition = joined(" OR ", either)
     return Condition(f"coalesce({condition.sql}, 0)", condition.values)
+
+
+def staying(main: sqlite3.Connection, past: Condition) -> Condition:
+    """Which calls must stay, when only those ``past`` their limit may go. Ask anew in each transaction: holds come."""
+    now_kept = kept(main)
+    return Condition(f"({now_kept.sql} OR NOT {past.sql})", (*now_kept.values, *past.values))

@@ -2,9 +2,9 @@
 
 Order, for each body file: bodies that must stay are copied, durably, and proven by reading them
 back; then their rows point there; then the file is marked as dropped, in the transaction that
-finds nothing left to copy; then it is unlinked. Rows are deleted when their bodies are gone; previews of those that
-stay are cleared; the disk gets its pages back at the end. A death at any point leaves what the
-next purge completes.
+finds nothing left to copy; then it is unlinked. Rows are deleted when their bodies are gone; previews
+of those that stay are cleared; the disk gets its pages back; and only a store that is too large even
+then loses its oldest bodies. A death at any point leaves what the next purge completes.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from ...records import evolve
 from ..policy import DAY_US, Policy, Purged
 from . import pins, retention, rows
 from .compile import Condition
+from .doubt import doubtful
 from .files import sync_directory, transaction
 from .queries import QUERIES
 from .retention import BODILESS, ENDED, Memory, Segment
@@ -67,7 +68,10 @@ def repeatable(main: sqlite3.Connection) -> Iterator[None]:
 
 
 class Purge:
-    """One pass; all methods are for the database's thread. ``leave``: write to these body files no more."""
+    """One pass; all methods are for the database's thread.
+
+    ``leave``: write to these body files no more. ``sure``: the clock is right, however much goes.
+    """
 
     def __init__(
         self,
@@ -77,6 +81,8 @@ class Purge:
         now_us: int,
         leave: Callable[[Iterable[str]], None],
         memory: Memory,
+        *,
+        sure: bool = False,
     ) -> None:
         self._done = Purged()
         self._main = main
@@ -85,6 +91,7 @@ class Purge:
         self._now_us = now_us
         self._leave = leave
         self._memory = memory
+        self._sure = sure
         self._steps = self._all_steps()
 
     def step(self) -> Purged | None:
@@ -98,17 +105,37 @@ class Purge:
 
     def _all_steps(self) -> Generator[Purged, None, None]:
         yield from self._complete()
+        doubt = None if self._sure else doubtful(self._main, self._policy, self._now_us)
+        if doubt:
+            self._done.refused = True
+            self._done.problems.append(doubt)
+        else:
+            yield from self._drop_due()
+            yield from self._delete_rows()
+        yield from self._clear_previews()
+        yield from self._give_back()
+        if (yield from self._cap()):
+            yield from self._clear_previews()
+            yield from self._give_back()
+        yield self._done
+
+    def _drop_due(self) -> Iterator[Purged]:
         past = retention.past_bodies(self._main, self._policy, self._now_us)
         for segment in retention.due(self._main, self._policy, self._now_us, self._memory):
             yield from self._drop(segment, past)
+
+    def _cap(self) -> Generator[Purged, None, set[int]]:
+        """Last of all: what else gives room back is no reason to delete bodies. The segments that it looked at."""
         tried: set[int] = set()
-        while surplus := retention.over_size(self._main, self._directory, self._policy, tried):
+        while surplus := self._surplus(tried):
             tried.add(surplus.id)
             yield from self._drop(surplus, Condition("1"))
-        yield from self._delete_rows()
-        yield from self._clear_previews()
-        yield from self._give_back()
-        yield self._done
+        return tried
+
+    def _surplus(self, tried: set[int]) -> Segment | None:
+        if retention.over_size(self._main, self._directory, self._policy, tried):
+            self._truncate_wal()
+        return retention.over_size(self._main, self._directory, self._policy, tried)
 
     # --- body files -------------------------------------------------------------------------------
 
@@ -125,25 +152,24 @@ class Purge:
         """``past``: which of its calls may go, unless they are kept."""
         self._leave([segment.name])
         while True:
-            kept = pins.kept(self._main)
-            stays = Condition(f"({kept.sql} OR NOT {past.sql})", (*kept.values, *past.values))
             try:
                 with Move(self._main, self._directory, segment, self._policy) as move:
-                    for count in move.steps(stays):
+                    for count in move.steps(past):
                         self._done.moved += count
                         yield self._done
             except Unmovable as error:
                 self._done.problems.append(f"{segment.name} is not deleted: {error}")
                 return
-            if self._mark(segment, stays):
+            if self._mark(segment, past):
                 yield from self._remove(segment)
                 return
 
-    def _mark(self, segment: Segment, stays: Condition) -> bool:
-        """Say that its bodies are gone, unless a call that stays has come meanwhile."""
+    def _mark(self, segment: Segment, past: Condition) -> bool:
+        """Say that its bodies are gone, unless a call that stays, a pin or a hold has come meanwhile."""
         place = (segment.first_us, segment.last_us, segment.id)
         where = "started_at_us BETWEEN ? AND ? AND segment = ?"
         with transaction(self._main):
+            stays = pins.staying(self._main, past)
             if self._main.execute(
                 f"SELECT 1 FROM call WHERE {where} AND {stays.sql} LIMIT 1", (*place, *stays.values)
             ).fetchone():
@@ -184,12 +210,14 @@ class Purge:
     # --- rows -------------------------------------------------------------------------------------
 
     def _delete_rows(self) -> Iterator[Purged]:
-        pace, place = Pace(500, self._policy.batch_rows), (0, 0)
-        while found := self._rows_after(place, pace.size):
+        pace = Pace(500, self._policy.batch_rows)
+        place: tuple[int, int] | None = (0, 0)
+        while place is not None:
             with pace.measured(), repeatable(self._main):
+                found = self._rows_after(place, pace.size)
                 self._delete(found)
             self._done.rows += len(found)
-            place = found[-1][:2]
+            place = found[-1][:2] if found else None
             yield self._done
 
     def _rows_after(self, place: tuple[int, int], limit: int) -> list[tuple[Any, ...]]:
@@ -234,6 +262,17 @@ class Purge:
             before, free = free, self._free_pages()
             self._done.returned_bytes += (before - free) * page_bytes
             yield self._done
+
+    def _truncate_wal(self) -> None:
+        """Unless somebody reads just now: nobody waits for that."""
+        (busy_ms,) = self._main.execute("PRAGMA busy_timeout").fetchone()
+        self._main.execute("PRAGMA busy_timeout = 0").fetchone()
+        try:
+            self._main.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.OperationalError:
+            return
+        finally:
+            self._main.execute(f"PRAGMA busy_timeout = {busy_ms}").fetchone()
 
     def _free_pages(self) -> int:
         return int(self._main.execute("PRAGMA freelist_count").fetchone()[0])

@@ -7,6 +7,7 @@ and to a bound: a text that is no text (lone surrogates) or endless, a count bey
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from uuid import UUID
@@ -55,6 +56,7 @@ METADATA_PAIRS = 64  #: of one call
 TAGS = 64
 NOTES = 64
 KEY_CHARS = 200
+KEY_JSON_CHARS = 600  #: of the same as JSON, where a strange character takes six
 
 SELECT = f"SELECT uuid, updated_at_us, rev, {', '.join((*COLUMNS, *LINKS.values()))} FROM call"
 WRITTEN = ("id", "uuid", "rev", "news_rev", "updated_at_us", "journal", "seq", "segment", *COLUMNS)
@@ -90,7 +92,7 @@ def fitted(call: Call) -> Call:
     pairs = list(call.metadata.items())[:METADATA_PAIRS]
     return msgspec.structs.replace(
         call,
-        metadata={fit(key, KEY_CHARS): fit(str(value)) for key, value in pairs},
+        metadata={metadata_key(key): fit(str(value)) for key, value in pairs},
         tags=tuple(fit(tag) for tag in call.tags[:TAGS]),
         notes=tuple(fit(note) for note in call.notes[:NOTES]),
     )
@@ -102,14 +104,41 @@ def postings(metadata: Mapping[str, str], tags: Iterable[str]) -> set[tuple[int,
     return pairs | {(KINDS["tags"], tag) for tag in tags}
 
 
+def metadata_key(key: str) -> str:
+    """A name as it stands in a row and in ``dim``."""
+    return _shortened(fit(key, KEY_CHARS), KEY_JSON_CHARS, _json)
+
+
 def metadata_text(key: str, value: str) -> str:
-    """A piece of metadata as it stands in ``dim``."""
-    return orjson.dumps((fit(key, KEY_CHARS), fit(value))).decode()
+    """A piece of metadata as it stands in ``dim``: JSON of at most ``SHARED_CHARS``, its value shortened if need be."""
+    name = metadata_key(key)
+    return _json((name, _shortened(fit(value), SHARED_CHARS, lambda text: _json((name, text)))))
+
+
+#: GLOB of the ends of texts in ``dim`` that hold a whole value; of others the row has more of it.
+WHOLE = '*[^…]"]'
+
+
+def is_whole(text: str) -> bool:
+    """Whether a text of ``metadata_text`` is that of one value only."""
+    return not text.endswith('…"]')
+
+
+def _shortened(text: str, most: int, form: Callable[[str], str]) -> str:
+    """The text, or so much of it that its form has at most ``most`` characters."""
+    if len(form(text)) <= most:
+        return text
+    fitting = bisect_right(range(len(text)), most, key=lambda chars: len(form(text[:chars] + "…")))
+    return text[: fitting - 1] + "…"
+
+
+def _json(value: Any) -> str:
+    return orjson.dumps(value).decode()
 
 
 def metadata_range(key: str) -> tuple[str, str]:
     """All postings of a piece of metadata lie between these two texts."""
-    name = orjson.dumps(fit(key, KEY_CHARS)).decode()
+    name = _json(metadata_key(key))
     return f"[{name},", f"[{name}-"
 
 

@@ -13,8 +13,9 @@ import difflib
 import re
 import secrets
 import sqlite3
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -26,9 +27,11 @@ from .schema import check_readable
 from .views import TABLES, VIEWS, Row
 
 TEXT_CHARS = 20_000  #: of a statement
-VALUE_BYTES = 10 << 20  #: of one value
+VALUE_BYTES = 1_000_000  #: of one value
 _RESULT_BYTES = 256 << 20  # of all rows
-_STEPS = 20_000  # of SQLite's machine between two looks at the clock: a few milliseconds
+_STEPS = 500  # of SQLite's machine between two looks at the clock
+_OVERRUN_S = 1.0  # that one step may take beyond the limit
+TOO_LONG = "the statement took too long and was stopped: ask for less, or give it more with --timeout"
 
 FUNCTIONS = frozenset(
     [
@@ -140,9 +143,19 @@ def exists(data_dir: Path) -> bool:
     return (store_directory(data_dir) / MAIN).exists()
 
 
-def ask(data_dir: Path, text: str, *, most_rows: int = 1000, seconds: float = 10.0) -> Answer:
+def ask(
+    data_dir: Path,
+    text: str,
+    *,
+    most_rows: int = 1000,
+    seconds: float = 10.0,
+    heap_bytes: int | None = None,
+    overrun: Callable[[], None] | None = None,
+) -> Answer:
     """Run one SELECT on the store of a data directory.
 
+    ``heap_bytes``: what SQLite may take from now on, for good and in the whole process. ``overrun`` is
+    called in a thread when a single step, which nothing can stop, takes a second beyond the limit.
     Raises ``QueryError`` for what is refused, wrong or takes too long, ``StoreError`` for a store that
     cannot be read.
     """
@@ -150,7 +163,7 @@ def ask(data_dir: Path, text: str, *, most_rows: int = 1000, seconds: float = 10
         raise QueryError(f"a statement has at most {TEXT_CHARS} characters, this one has {len(text)}")
     if "\0" in text or (not text.isascii() and text != text.encode(errors="replace").decode()):
         raise QueryError("a statement cannot hold the character NUL, nor halves of characters")
-    with _opened(data_dir) as connection, _mistakes(text):
+    with _opened(data_dir, heap_bytes) as connection, _mistakes(text), _watched(seconds + _OVERRUN_S, overrun):
         deadline = time.monotonic() + seconds
         connection.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS)
         cursor = connection.execute(text)
@@ -159,6 +172,21 @@ def ask(data_dir: Path, text: str, *, most_rows: int = 1000, seconds: float = 10
         columns = tuple(name for name, *_ in cursor.description)
         found, cut = _fetched(cursor, most_rows)
         return Answer(columns, found, cut)
+
+
+@contextmanager
+def _watched(seconds: float, overrun: Callable[[], None] | None) -> Iterator[None]:
+    """A signal's handler would wait for the step to end; a thread does not, as SQLite lets others run."""
+    if overrun is None:
+        yield
+        return
+    timer = threading.Timer(seconds, overrun)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _fetched(cursor: sqlite3.Cursor, most_rows: int) -> tuple[list[Row], bool]:
@@ -176,7 +204,7 @@ def _fetched(cursor: sqlite3.Cursor, most_rows: int) -> tuple[list[Row], bool]:
 
 
 @contextmanager
-def _opened(data_dir: Path) -> Iterator[sqlite3.Connection]:
+def _opened(data_dir: Path, heap_bytes: int | None) -> Iterator[sqlite3.Connection]:
     directory = store_directory(data_dir)
     path = directory / MAIN
     if not exists(data_dir):
@@ -185,6 +213,8 @@ def _opened(data_dir: Path) -> Iterator[sqlite3.Connection]:
     with translated_errors(path), closing(connect_reader(path)) as connection:
         if not check_readable(connection, path):
             raise StoreError(f"{path} is being made: try again")
+        if heap_bytes is not None:
+            connection.execute(f"PRAGMA hard_heap_limit = {heap_bytes:d}")
         _prepare(connection)
         yield connection
 
@@ -248,13 +278,15 @@ def _mistakes(text: str) -> Iterator[None]:
         if isinstance(error, sqlite3.DatabaseError) and ("malformed" in said or "not a database" in said):
             raise
         raise _mistake(said, text) from None
+    except MemoryError:
+        raise QueryError("the statement takes too much memory: ask for less at once") from None
     except OverflowError:
         raise QueryError("a number in the answer has more than 64 bits") from None
 
 
 def _mistake(said: str, text: str) -> QueryError:
     if said == "interrupted":
-        return QueryError("the statement took too long and was stopped: ask for less, or give it more with --timeout")
+        return QueryError(TOO_LONG)
     for pattern, known in ((_NO_COLUMN, _column_names()), (_NO_TABLE, list(VIEWS)), (_NO_FUNCTION, sorted(FUNCTIONS))):
         if found := pattern.search(said):
             name = next(group for group in found.groups() if group)

@@ -107,10 +107,11 @@ class SqliteStore(SqliteReader):
         """See ``Store``."""
         await self._write(lambda writer: writer.rewrite(calls, job))
 
-    async def purge(self, policy: Policy, now_us: int) -> AsyncIterator[Purged]:
+    async def purge(self, policy: Policy, now_us: int, *, sure: bool = False) -> AsyncIterator[Purged]:
         """See ``Store``."""
         leave = await self._write(lambda writer: writer.leave)
-        purge = await self._ask(None, Purge, self._directory, policy, now_us, leave, self._memory)
+        begun = partial(Purge, sure=sure)
+        purge = await self._ask(None, begun, self._directory, policy, now_us, leave, self._memory)
         self._purging = purge
         try:
             while purge is not None and (done := await self._ask(None, _next_step, purge)) is not None:

@@ -65,13 +65,13 @@ class Move:
             if opened is not None:
                 opened.close()
 
-    def steps(self, stays: Condition) -> Iterator[int]:
-        """Slice by slice; how many calls each time.
+    def steps(self, past: Condition) -> Iterator[int]:
+        """Slice by slice; how many calls each time. ``past``: which may go, unless they are kept.
 
         Raises ``Unmovable`` at the end when some could not be read, at once when no file can be written.
         """
         place = (self._segment.first_us, 0)
-        while found := self._next(stays, place):
+        while found := self._next(past, place):
             copied = self._copied(found)
             place = (copied[-1].started_at_us, copied[-1].number)
             yield len(copied)
@@ -79,8 +79,8 @@ class Move:
             shown = ", ".join(self._lost[:_SHOWN])
             raise Unmovable(f"{len(self._lost)} calls in it must stay and cannot be read: {shown}")
 
-    def _next(self, stays: Condition, place: tuple[int, int]) -> list[_Survivor]:
-        kept = pins.kept(self._main)
+    def _next(self, past: Condition, place: tuple[int, int]) -> list[_Survivor]:
+        kept, stays = pins.kept(self._main), pins.staying(self._main, past)
         found = self._main.execute(
             f"SELECT started_at_us, id, uuid, {kept.sql}, (SELECT val FROM dim WHERE dim.id = project) FROM call "
             "WHERE (started_at_us, id) > (?, ?) AND started_at_us <= ? AND segment = ? "

@@ -150,6 +150,10 @@ SCORES = View(
     ),
     "score JOIN call ON call.id = score.call",
 )
+_VALUE = (
+    f"CASE WHEN val GLOB '{rows.WHOLE}' THEN json_extract(val, '$[1]')"
+    " ELSE (SELECT value FROM json_each(call.metadata) WHERE key = json_extract(val, '$[0]')) END"
+)
 METADATA = View(
     "metadata",
     "what clients attached to calls",
@@ -157,7 +161,7 @@ METADATA = View(
         _CALL,
         _NUMBER,
         _text("name", "of the piece", "json_extract(val, '$[0]')"),
-        _text("value", "its value", "json_extract(val, '$[1]')"),
+        _text("value", "its value", _VALUE),
     ),
     f"posting JOIN dim ON dim.id = posting.dim AND kind = {rows.KINDS['metadata']} JOIN call ON call.id = posting.call",
 )
