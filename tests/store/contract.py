@@ -209,7 +209,7 @@ class StoreContract(ConversationsContract, LinksContract, QueriesContract, Repor
 
     async def test_find_pages_from_the_newest(self, open_store: OpenStore) -> None:
         store = await open_store()
-        ids = [an_id(NOON_US + number * 1000) for number in range(10)]
+        ids = [an_id(NOON_US + number * 1_000_000) for number in range(10)]
         await write(store, *(ended(call_id) for call_id in reversed(ids)))
         newest = await store.find(limit=4)
         assert [call.id for call in newest] == ids[:-5:-1]

@@ -120,6 +120,9 @@ class FullText:
                 continue
             if self._close_at is not None:
                 return
+            if self._news.is_set():  # they came while the last step looked for work
+                self._news.clear()
+                continue
             self._idle.set()
             self._hurry.clear()
             try:
