@@ -410,7 +410,7 @@ class Call(Struct, frozen=True, kw_only=True):
     remaining_tokens: int | None = None
     reset_tokens_us: int | None = None
     retry_after_us: int | None = None
-    request_digest: int | None = None  #: 64 bits of a keyless hash of the request's body
+    request_digest: int | None = None  #: 64 bits of a salted hash of the request's body
     background: bool | None = None
     follows: str | None = None  #: id of the call whose answer the request continues; the store finds it
     follows_by: str | None = None  #: how: a ``FollowsBy``

@@ -38,6 +38,16 @@ def an_exchange(call_id: bytes, request: bytes = b"", response: bytes = b"", **m
     return Exchange(begin=begin, head=head, end=end, request_body=request, response_body=response, **more)
 
 
+class Clock:
+    """Time that the test moves."""
+
+    def __init__(self) -> None:
+        self.us = NOON_US
+
+    def __call__(self) -> int:
+        return self.us
+
+
 def an_id(started_at_us: int = NOON_US) -> str:
     """A new id."""
     return id_text(_ids[started_at_us].next(started_at_us))

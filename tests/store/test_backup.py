@@ -18,17 +18,7 @@ from proxy.store.policy import Keeping, Policy
 from proxy.store.sqlite.backup import MANIFEST, backup, damages, manifest, restore, snapshots
 from proxy.store.sqlite.reader import SqliteReader
 from proxy.store.sqlite.store import SqliteStore
-from tests.store.samples import DAY_US, NOON_US, chat_request, collected, ended, write
-
-
-class Clock:
-    """Time that the test moves."""
-
-    def __init__(self) -> None:
-        self.us = NOON_US
-
-    def __call__(self) -> int:
-        return self.us
+from tests.store.samples import DAY_US, NOON_US, Clock, chat_request, collected, ended, write
 
 
 @pytest.fixture

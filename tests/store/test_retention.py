@@ -19,19 +19,9 @@ from proxy.store.sqlite.reader import SqliteReader
 from proxy.store.sqlite.store import SqliteStore
 from tests.store.contract_retention import a_call, a_hold, bare, purged
 from tests.store.purging_child import LATER_US, POLICY, purge
-from tests.store.samples import DAY_US, NOON_US, collected, ended, write
+from tests.store.samples import DAY_US, NOON_US, Clock, collected, ended, write
 
 ROOT = Path(__file__).parents[2]
-
-
-class Clock:
-    """Time that the test moves."""
-
-    def __init__(self) -> None:
-        self.us = NOON_US
-
-    def __call__(self) -> int:
-        return self.us
 
 
 @pytest.fixture

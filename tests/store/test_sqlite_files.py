@@ -18,20 +18,10 @@ from proxy.store.sqlite.files import filesystem_of
 from proxy.store.sqlite.reader import SqliteReader
 from proxy.store.sqlite.recent import Recent
 from proxy.store.sqlite.store import SqliteStore
-from tests.store.samples import DAY_US, NOON_US, chat_request, collected, ended, write
+from tests.store.samples import DAY_US, Clock, chat_request, collected, ended, write
 
 TODAY = "body-forever-20261121.db"
 OpenAt = Callable[[], Awaitable[SqliteStore]]
-
-
-class Clock:
-    """Time that the test moves."""
-
-    def __init__(self) -> None:
-        self.us = NOON_US
-
-    def __call__(self) -> int:
-        return self.us
 
 
 @pytest.fixture
