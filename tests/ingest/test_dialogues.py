@@ -141,12 +141,10 @@ def exchange(at: int, messages: list[dict[str, Any]], answer: dict[str, Any]) ->
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(turns=TURNS, seed=st.randoms(use_true_random=False), shuffled=st.booleans())
 def test_any_dialogues_side_by_side_are_told_apart(turns: list[Turn], seed: Any, shuffled: bool) -> None:
-    if shuffled:  # an answer can be taken for an equal one that has not come yet only if it is a long one
+    if shuffled:  # a long answer is known by itself: it is taken for an equal one while its own has not come yet
         turns = [
-            msgspec.structs.replace(
-                turn, answer=f"{turn.answer} {turn.dialogue}" if len(turn.answer) > 9 else turn.answer
-            )
-            for turn in turns
+            msgspec.structs.replace(turn, answer=f"{turn.answer} {place}" if len(turn.answer) > 9 else turn.answer)
+            for place, turn in enumerate(turns)
         ]
     dialogues = [Dialogue(number) for number in range(5)]
     made = [dialogues[turn.dialogue].next(turn, place) for place, turn in enumerate(turns)]
