@@ -8,7 +8,7 @@ The layers, highest first; imports go down only (``tests/test_tidy.py`` holds th
 4. ``query`` · ``pricing`` · ``dialects`` · ``journal``
 5. ``wire`` · ``bodies``                         bytes in, values out; no I/O
 6. ``config`` · ``settings`` · ``sources`` · ``addresses`` · ``datadir`` · ``child`` · ``gauges`` ·
-   ``clock`` · ``tasks`` · ``logs`` · ``errors`` · ``records``
+   ``clock`` · ``zones`` · ``tasks`` · ``logs`` · ``errors`` · ``records``
 
 Data flows one way: client ⇄ relay → journal → ingest → store → console and commands.
 A relay process knows the journal and nothing behind it, so that nothing behind it can

@@ -120,6 +120,27 @@ class Job(Struct, frozen=True, array_like=True, kw_only=True):
     request: dict[str, Any] = field(default_factory=dict)
 
 
+class EventKind(enum.StrEnum):
+    """What people, and programs of theirs, say of calls; and what was looked at."""
+
+    FEEDBACK = "feedback"  #: scores, a comment, a correction, tags, metadata of a call or a part of it
+    NOTE = "note"  #: an internal note on a conversation
+    TAGS = "tags"  #: tags put on a conversation, or taken off it
+    TAG = "tag"  #: what a tag is: its colour and description
+    VIEW = "view"  #: a saved view of a page, or a queue of calls to review
+    AUDIT = "audit"  #: somebody looked at contents, searched, or took something away
+
+
+class Event(Struct, frozen=True, array_like=True, kw_only=True):
+    """Something that is to be stored beside calls; the store's writer reads it out of a journal."""
+
+    id: bytes  #: UUIDv7; the same one is stored once
+    kind: str  #: an ``EventKind``
+    at_us: int  #: wall time
+    author: str  #: who said or did it
+    said: dict[str, Any] = field(default_factory=dict)  #: by ``kind``, see ``store.judgements``
+
+
 # --- one call, reassembled ------------------------------------------------------------------
 
 

@@ -113,7 +113,7 @@ def filter_option(command: Command) -> Command:
 
 def _filter(text: str, zone: tzinfo | None) -> Any:
     from ..query.parse import parse_filter
-    from .zone import LocalZone
+    from ..zones import LocalZone
 
     try:
         return parse_filter(text, zone or LocalZone(), wall_us())

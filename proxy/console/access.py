@@ -1,10 +1,10 @@
-"""Who may ask the console, and what every answer says to browsers.
+"""Who may ask the console.
 
 Three guards, in this order. The ``Host`` header must name this machine's loopback or the
 address the console is bound to: otherwise a page elsewhere could point its own name at
-127.0.0.1 and read prompts through the visitor's browser (DNS rebinding). Only reading methods
-are let in. And where a token is set it must come along, as ``Authorization: Bearer`` or, for
-browsers, as the password of Basic; ``/healthz`` alone is open to whoever watches the service.
+127.0.0.1 and read prompts through the visitor's browser (DNS rebinding). Then who asks must be
+known, where a token is set: by ``Authorization: Bearer`` or, for browsers, by the password of
+Basic. And they must be allowed what the route declares.
 """
 
 from __future__ import annotations
@@ -13,33 +13,19 @@ import base64
 import binascii
 import hmac
 import ipaddress
-from collections.abc import Awaitable, Callable
+from collections.abc import Sequence
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from ..addresses import Address
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-METHODS = ("GET", "HEAD")
-OPEN_PATHS = ("/healthz",)  #: need no token
-HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; img-src 'self'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cache-Control": "no-store",
-}
+from .permissions import OWNER, Permission
+from .routes import OPEN, VISITOR, Handler, Route
 
 
-def guard(address: Address, token: str) -> Middleware:
+def guard(address: Address, token: str, routes: Sequence[Route]) -> Middleware:
     """The three guards. ``address``: where the console listens."""
+    needs = {(route.method, route.path): route.needs for route in routes}
 
     @web.middleware
     async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -47,17 +33,19 @@ def guard(address: Address, token: str) -> Middleware:
             raise web.HTTPMisdirectedRequest(
                 text="this Host is not served here: use the address the console listens on"
             )
-        if request.method not in METHODS:
-            raise web.HTTPMethodNotAllowed(request.method, METHODS, text="the console only reads: use GET")
-        if (
-            token
-            and request.path not in OPEN_PATHS
-            and not token_given(request.headers.get("Authorization", ""), token)
-        ):
+        resource = request.match_info.route.resource
+        method = "GET" if request.method == "HEAD" else request.method
+        needed = needs.get((method, resource.canonical if resource else ""))
+        if needed is OPEN:
+            return await handler(request)
+        if token and not token_given(request.headers.get("Authorization", ""), token):
             raise web.HTTPUnauthorized(
                 text="send the console's token: Authorization: Bearer TOKEN, or as the password of Basic",
                 headers={"WWW-Authenticate": 'Basic realm="llmtap", charset="UTF-8"'},
             )
+        request[VISITOR] = OWNER
+        if isinstance(needed, Permission) and not OWNER.may(needed):
+            raise web.HTTPForbidden(text=f"this needs the permission {needed}")
         return await handler(request)
 
     return guarded

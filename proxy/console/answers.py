@@ -1,20 +1,31 @@
-"""What the console sends: JSON, pages, and errors in the form that the asker understands."""
+"""What the console sends: JSON, pages, errors in the form that the asker understands."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any
 
 from aiohttp import web
 
 from ..errors import CallNotFound, LlmtapError, StoreError, UsageError
-from .access import HEADERS
 from .documents import encoded
+from .routes import Handler
 
 log = logging.getLogger(__name__)
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+#: What every answer says to browsers.
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
+        "media-src 'self' data: blob:; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
 
 
 def json_answer(value: Any, status: int = 200, content_type: str = "application/json") -> web.Response:
@@ -46,6 +57,7 @@ async def answering(request: web.Request, handler: Handler) -> web.StreamRespons
         log.exception("the console failed to answer %s", request.method)
         response = _problem(request, 500, "the console failed; its log says why")
     response.headers.update(HEADERS)
+    response.headers.setdefault("Cache-Control", "no-store")
     return response
 
 

@@ -93,3 +93,11 @@ def date_time(us: int) -> str:
 def _without_zeros(text: str) -> str:
     whole, _, decimals = text.partition(".")
     return f"{whole}.{decimals.rstrip('0').ljust(2, '0')}"
+
+
+TEXT_MAX = 20_000  #: characters of one text on a page; the rest is said, and loaded when asked for
+
+
+def shortened(text: str, most: int = TEXT_MAX) -> str:
+    """A text as long as a page bears it, and how much more there is."""
+    return text if len(text) <= most else f"{text[:most]}\n… and {len(text) - most:,} characters more"

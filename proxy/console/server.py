@@ -14,7 +14,7 @@ from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 from aiohttp.web_server import Server
 
-from .access import HEADERS
+from .answers import HEADERS
 
 log = logging.getLogger(__name__)
 _NO_ACCESS_LOG = logging.getLogger(f"{__name__}.access")  #: aiohttp asks for one; it is off

@@ -16,7 +16,9 @@ from msgspec import Struct
 
 from ..bodies.cut import Cut
 from ..query.tree import Filter
-from ..records import Call, Exchange, Score, Ties, ToolResult, ToolSpan
+from ..records import Call, Event, Exchange, Score, Ties, ToolResult, ToolSpan
+from . import judgements
+from .judgements import AuditRow, Judgements, TagInfo, View
 from .policy import Absence, Hold, Policy, Prunable, Purged
 from .texts import COLUMNS, Texts
 
@@ -79,6 +81,7 @@ class Batch(Struct, frozen=True, kw_only=True):
     gaps: Sequence[Gap] = ()
     finished_journals: Sequence[str] = ()  #: read to their end, owner gone: their positions may go
     scores: Sequence[Score] = ()  #: of calls of this batch or stored ones; the last of an author and name stands
+    events: Sequence[Event] = ()  #: in the order in which they happened
 
 
 class Order(enum.Enum):
@@ -403,6 +406,30 @@ class Reader(Protocol):
 
     async def pins(self) -> int:
         """How many calls are pinned."""
+        ...
+
+    async def judgements(self, call_id: str) -> Judgements:
+        """What people said of a call. Raises ``CallNotFound``."""
+        ...
+
+    async def scores(self, call_ids: Sequence[str]) -> dict[str, list[judgements.Score]]:
+        """Of each of these calls that has any, its scores by name."""
+        ...
+
+    async def score_names(self) -> list[str]:
+        """The names that scores have, the most used first."""
+        ...
+
+    async def tags(self) -> list[TagInfo]:
+        """All tags, the most used first."""
+        ...
+
+    async def views(self) -> list[View]:
+        """Saved views, by name."""
+        ...
+
+    async def audit(self, *, before: int | None = None, limit: int = 100) -> list[AuditRow]:
+        """Who looked at what, the newest first; ``before``: only rows with a smaller id."""
         ...
 
     async def histogram(

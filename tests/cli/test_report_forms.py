@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from proxy.cli.report.periods import Period, earlier, period
-from proxy.cli.zone import zone_named
+from proxy.zones import zone_named
 from proxy.clock import wall_us
 from proxy.errors import UsageError
 from proxy.query.spans import microseconds
@@ -206,7 +206,7 @@ def test_without_an_end_the_period_before_is_as_long_as_the_time_since() -> None
         (("--until", "soon"), b"--until 'soon': write a span"),
         (("--what-if", "no-such-model"), b"no price is known"),
         (("--what-if", "gpt-5", "--compare", "previous", "--since", "1d"), b"one at a time"),
-        (("--tz", "Nowhere"), b"--tz 'Nowhere'"),
+        (("--tz", "Nowhere"), b"'Nowhere'"),
         (("--limit", "0"), b"--limit"),
         (("--sort", "name"), b"cost"),
     ],

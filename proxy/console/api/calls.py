@@ -4,39 +4,39 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from ..config import Config
-from ..errors import UsageError
-from ..query.fields import nearest
-from ..store.base import Reader
-from ..store.view import BODY_KEYS, KEYS, selected, summary_json
-from .answers import json_answer
-from .documents import document
-from .health import look, relay_names
+from ...errors import UsageError
+from ...query.fields import nearest
+from ...store.view import BODY_KEYS, KEYS, selected, summary_json
+from ..answers import json_answer
+from ..documents import document
+from ..health import look, relay_names
+from ..permissions import Permission
+from ..routes import OPEN, Route, get
+from ..site import Site
 
 LIMIT_DEFAULT = 50
 LIMIT_MAX = 1000
 LIMIT_WITH_BODIES_MAX = 100
 
 
-class Api:
+class CallsApi:
     """Handlers, and what they need."""
 
-    def __init__(self, config: Config, reader: Reader) -> None:
-        self._config = config
-        self._reader = reader
+    def __init__(self, site: Site) -> None:
+        self._site = site
 
-    def routes(self) -> list[web.RouteDef]:
-        """What to add to the application."""
+    def routes(self) -> list[Route]:
+        """What the console answers here."""
         return [
-            web.get("/healthz", self.health),
-            web.get("/api/calls", self.calls),
-            web.get("/api/calls/{id}", self.call),
+            get("/healthz", self.health, OPEN),
+            get("/api/calls", self.calls, Permission.ROWS, audited="view"),
+            get("/api/calls/{id}", self.call, Permission.ROWS, audited="view"),
         ]
 
     async def health(self, _request: web.Request) -> web.Response:
         """200 when every relay accepts and ingest runs, else 503 and what is down."""
-        names = [*relay_names(self._config.relay.workers), "ingest"]
-        processes = look(self._config.data_dir, names)
+        names = [*relay_names(self._site.config.relay.workers), "ingest"]
+        processes = look(self._site.config.data_dir, names)
         down = [process.name for process in processes if not process.up]
         states = {process.name: process.state for process in processes}
         return json_answer({"ok": not down, "down": down, "processes": states}, 503 if down else 200)
@@ -45,17 +45,19 @@ class Api:
         """The newest calls; bodies only where ``fields=`` names them."""
         bodies = _body_fields(request.query.get("fields", ""))
         limit = _limit(request.query.get("limit"), LIMIT_WITH_BODIES_MAX if bodies else LIMIT_MAX)
-        found = await self._reader.find(limit=limit)
+        reader = self._site.reader(request)
+        found = await reader.find(limit=limit)
         if not bodies:
             return json_answer({"calls": [summary_json(call) for call in found]})
-        whole = [await document(self._reader, call, self._config) for call in found]
+        whole = [await document(reader, call, self._site.config) for call in found]
         shown = bodies | (set(KEYS) - set(BODY_KEYS))
         return json_answer({"calls": [selected(call, shown) for call in whole]})
 
     async def call(self, request: web.Request) -> web.Response:
         """One call, bodies included; a unique part of its id will do."""
-        call = await self._reader.call(await self._reader.resolve(request.match_info["id"]))
-        return json_answer(await document(self._reader, call, self._config))
+        reader = self._site.reader(request)
+        call = await reader.call(await reader.resolve(request.match_info["id"]))
+        return json_answer(await document(reader, call, self._site.config))
 
 
 def _body_fields(text: str) -> set[str]:
