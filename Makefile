@@ -6,6 +6,7 @@
 
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
+JOBS ?= 3# tests at a time: most of them wait for processes
 export PYTHON
 
 help:  ## show this list
@@ -19,7 +20,7 @@ serve: run-ready  ## run llmtap on localhost:8800, console on localhost:8801
 
 test: dev-ready  ## run the tests that need nothing but .venv
 	@echo "Left out here: tests with strace and the like (make test-system), tests with a real model (make e2e)."
-	@$(PYTEST) -q -m "not system and not e2e" $(ARGS)
+	@$(PYTEST) -q -n $(JOBS) --dist worksteal -m "not system and not e2e" $(ARGS)
 
 test-system: dev-ready  ## run the tests that need packages of the operating system
 	@$(BIN)/python scripts/system_packages.py strace
