@@ -16,7 +16,8 @@ from ..clock import wall_us
 from ..config import Config
 from ..console import figures
 from ..query.tree import Filter
-from ..store.base import Conversation, Reader
+from ..store.base import Reader
+from ..store.traces import Conversation
 from .lines import STATUS_STYLES
 from .options import FILTER_HELP, filter_option, with_config
 from .reading import NOTHING_MATCHED, how_to_begin, recorded
@@ -31,7 +32,7 @@ _WORDS_MIN = 20  #: columns give way until so many are left for the first words
 @click.command(epilog=FILTER_HELP)
 @filter_option
 @click.option("--since", metavar="WHEN", help="Only those active since then: 30m, 12h, 7d, 2w, or a date.")
-@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="So many at most.")
+@click.option("-n", "--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="So many at most.")
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON each.")
 @zone_option
 @with_config()

@@ -15,7 +15,8 @@ from ..console import figures
 from ..errors import UsageError
 from ..query.tree import Comparison
 from ..records import DEFAULT_PROJECT
-from ..store.base import PromptVersion, Reader, ReportRow
+from ..store.base import Reader, ReportRow
+from ..store.traces import PromptVersion
 from .options import with_config
 from .reading import how_to_begin, recorded
 from .terminal import Terminal, fit, printable

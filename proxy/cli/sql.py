@@ -37,7 +37,12 @@ _MARKUP = str.maketrans({char: f"\\{char}" for char in "\\`*_{}[]<>|~#"})
 @click.option("--csv", "form", flag_value="csv", help="A header, and a line for each row.")
 @click.option("--md", "form", flag_value="md", help="A table in Markdown.")
 @click.option(
-    "--limit", type=click.IntRange(1, 1_000_000), default=1000, show_default=True, help="Rows at most; says when cut."
+    "-n",
+    "--limit",
+    type=click.IntRange(1, 1_000_000),
+    default=1000,
+    show_default=True,
+    help="Rows at most; says when cut.",
 )
 @click.option(
     "--timeout", type=click.FloatRange(0.1, 3600), default=10.0, show_default=True, help="Seconds that it may take."

@@ -14,7 +14,8 @@ import msgspec
 from ..config import Config
 from ..console import figures
 from ..records import Call, Message, Parsed, Status, ToolSpan
-from ..store.base import Conversation, Reader, Trace
+from ..store.base import Reader
+from ..store.traces import Conversation, Trace
 from .conversation import ROLE_STYLES, part_text
 from .lines import STATUS_STYLES, status_word
 from .terminal import Terminal, printable

@@ -52,7 +52,11 @@ _BINS_WIDE, _BINS = 31, 16
     "--sort", "order", type=click.Choice(list(ORDERS)), help="The largest first; without it, spans of time in order."
 )
 @click.option(
-    "--limit", type=click.IntRange(1), metavar="N", help="The N first by --sort, or by cost; others stand together."
+    "-n",
+    "--limit",
+    type=click.IntRange(1),
+    metavar="N",
+    help="The N first by --sort, or by cost; others stand together.",
 )
 @click.option(
     "--format",
