@@ -61,7 +61,7 @@ def _columns(_ctx: click.Context, _option: click.Parameter, text: str | None) ->
 @click.option("--in", "columns", metavar="PARTS", callback=_columns, help=f"Only in these: {','.join(COLUMNS)}.")
 @filter_option
 @click.option("--since", metavar="WHEN", help="Only calls since then: 30m 12h 7d 2w, or a date.")
-@click.option("-n", "--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="How many to show.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="How many to show.")
 @click.option("--before", metavar="PLACE", help="Go on where an earlier search ended, as it said.")
 @click.option("--all", "every", is_flag=True, help="Excluded calls too.")
 @click.option("--json", "as_json", is_flag=True, help="JSON Lines: the call's row, and a snippet.")
