@@ -188,7 +188,13 @@ FIELDS: dict[str, Field] = {field.name: field for field in _TABLE}
 SHORT: dict[str, Field] = {field.short: field for field in _TABLE if field.short}
 
 #: Spans of time that reports group by, in the viewer's time zone.
-SPANS = {"hour": "by the hour", "day": "by the day", "week": "by weeks that begin on Monday", "month": "by the month"}
+SPANS = {
+    "minute": "by the minute",
+    "hour": "by the hour",
+    "day": "by the day",
+    "week": "by weeks that begin on Monday",
+    "month": "by the month",
+}
 TAG = "tag"  #: reports by tag: a call with several counts in the group of each
 METADATA = "metadata."  #: and by what clients attached under a name, such as metadata.team
 GROUPS = (*SPANS, *(field.name for field in _TABLE if field.groupable), TAG)

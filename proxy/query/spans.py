@@ -1,4 +1,4 @@
-"""Hours, days, weeks and months in a time zone: what a moment is called, and where bins over a period begin.
+"""Minutes, hours, days, weeks and months in a time zone: what a moment is called, and where bins over a period begin.
 
 A day begins at midnight of the zone, so it is 23 or 25 hours long where clocks change. Nothing
 here reads a clock or knows the machine's zone.
@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
 
 _SECOND_US = 1_000_000
+_MINUTE_US = 60 * _SECOND_US
 QUARTER_US = 900 * _SECOND_US  #: every zone's offset is a multiple of a quarter of an hour
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -28,31 +29,42 @@ def microseconds(at: datetime) -> int:
     return min(max((at - _EPOCH) // _MICROSECOND, _CALENDAR_US[0]), _CALENDAR_US[1])
 
 
+def step_us(span: str) -> int:
+    """All moments of a step have the same name; a zone's hours, and so its days, begin with one."""
+    return _MINUTE_US if span == "minute" else QUARTER_US
+
+
 class Labels:
-    """From moments to the names of the spans that they lie in; computed once a quarter of an hour."""
+    """From moments to the names of the spans that they lie in; computed once for moments of the same name."""
 
     def __init__(self, span: str, zone: tzinfo) -> None:
         self._text = _LABELS[span]
+        self._step_us = step_us(span)
         self._zone = zone
         self._known: dict[int, str] = {}
 
     def label(self, at_us: int) -> str:
-        """``2026-11-21 14:00``, ``2026-11-21``, its Monday, or ``2026-11``."""
-        quarter = at_us // QUARTER_US
-        known = self._known.get(quarter)
+        """``2026-11-21 14:03``, ``2026-11-21 14:00``, ``2026-11-21``, its Monday, or ``2026-11``."""
+        step = at_us // self._step_us
+        known = self._known.get(step)
         if known is None:
-            known = self._known[quarter] = self._text(moment(quarter * QUARTER_US, self._zone))
+            known = self._known[step] = self._text(moment(step * self._step_us, self._zone))
         return known
 
 
-def _hour(at: datetime) -> str:
+def _clock(form: str) -> Callable[[datetime], str]:
     """With the offset in the two hours that have the same name because clocks went back between them."""
-    twice = at.replace(fold=0).utcoffset() != at.replace(fold=1).utcoffset()
-    return at.strftime("%Y-%m-%d %H:00%z" if twice else "%Y-%m-%d %H:00")
+
+    def named(at: datetime) -> str:
+        twice = at.replace(fold=0).utcoffset() != at.replace(fold=1).utcoffset()
+        return at.strftime(f"{form}%z" if twice else form)
+
+    return named
 
 
 _LABELS: dict[str, Callable[[datetime], str]] = {
-    "hour": _hour,
+    "minute": _clock("%Y-%m-%d %H:%M"),
+    "hour": _clock("%Y-%m-%d %H:00"),
     "day": lambda at: at.strftime("%Y-%m-%d"),
     "week": lambda at: (at - timedelta(days=at.weekday())).strftime("%Y-%m-%d"),
     "month": lambda at: at.strftime("%Y-%m"),

@@ -292,7 +292,7 @@ def test_groups() -> None:
     assert {"hour", "week", "month", "key", "client", "session", "endpoint", "upstream", "project", "user"} <= {*GROUPS}
     with pytest.raises(QueryError, match="did you mean status"):
         check_groups(("statsu",))
-    with pytest.raises(QueryError, match="known: hour, day"):
+    with pytest.raises(QueryError, match="known: minute, hour, day"):
         check_groups(("metadata",))
 
 

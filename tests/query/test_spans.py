@@ -28,7 +28,13 @@ def at(text: str) -> int:
 
 @pytest.mark.parametrize(
     ("span", "expected"),
-    [("hour", "2027-01-01 05:00"), ("day", "2027-01-01"), ("week", "2026-12-28"), ("month", "2027-01")],
+    [
+        ("minute", "2027-01-01 05:15"),
+        ("hour", "2027-01-01 05:00"),
+        ("day", "2027-01-01"),
+        ("week", "2026-12-28"),
+        ("month", "2027-01"),
+    ],
 )
 def test_labels(span: str, expected: str) -> None:
     assert Labels(span, INDIA).label(at("2026-12-31T23:45:00+00:00")) == expected

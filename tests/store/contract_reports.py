@@ -68,9 +68,10 @@ class ReportsContract:
 
     async def test_reports_by_time(self, open_store: OpenStore) -> None:
         store = await open_store()
-        offsets = (0, 11 * 3_600_000_000, DAY_US, 9 * DAY_US + DAY_US // 2)
+        offsets = (0, 11 * 3_600_000_000 + 119_999_999, DAY_US, 9 * DAY_US + DAY_US // 2)
         await write(store, *(ended(started_at_us=NOON_US + offset, stream=bool(offset)) for offset in offsets))
         for by, expected in {
+            "minute": ["2026-11-21 12:00", "2026-11-21 23:01", "2026-11-22 12:00", "2026-12-01 00:00"],
             "hour": ["2026-11-21 12:00", "2026-11-21 23:00", "2026-11-22 12:00", "2026-12-01 00:00"],
             "day": ["2026-11-21", "2026-11-22", "2026-12-01"],
             "week": ["2026-11-16", "2026-11-30"],

@@ -173,7 +173,7 @@ steps = st.lists(
 )
 groups = st.lists(
     st.sampled_from(
-        ["day", "hour", "week", "month", "model", "project", "upstream", "status", "key", "user", "dialect"]
+        ["day", "hour", "minute", "week", "month", "model", "project", "upstream", "status", "key", "user", "dialect"]
     ),
     max_size=3,
     unique=True,

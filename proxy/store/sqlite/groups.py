@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 
 from ...query.fields import FIELDS, METADATA, SPANS, TAG, Kind
-from ...query.spans import QUARTER_US, Labels
+from ...query.spans import Labels, step_us
 from . import rows
 from .compile import Condition
 from .find import Texts
@@ -37,7 +37,7 @@ def columns_of(name: str) -> tuple[Condition, ...]:
         key = rows.metadata_key(name[len(METADATA) :])
         return (Condition("(SELECT value FROM json_each(metadata) WHERE key = ?)", (key,)),)
     if name in SPANS:
-        return (Condition(f"started_at_us / {QUARTER_US} * {QUARTER_US}"),)
+        return (Condition(f"started_at_us / {step_us(name)} * {step_us(name)}"),)
     if name == "model":
         return Condition("model"), Condition("model_requested")
     return (Condition("tags" if name == TAG else FIELDS[name].column),)
