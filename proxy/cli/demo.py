@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 from ..clock import monotonic_us
+from ..console.reports.figures import plain
 from ..errors import OurError
 from ..records import Status
 from ..tasks import spawn
@@ -21,7 +22,6 @@ from .live import LiveOutput, PlainOutput
 from .options import config_options, configured_by, hint, invoked_as
 from .processes import Stack
 from .reading import store_reader
-from .report.figures import plain
 from .report.table import report_table
 from .sample_calls import SampleCalls
 from .terminal import Terminal

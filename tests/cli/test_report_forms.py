@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from proxy.cli.report.periods import Period, earlier, period
-from proxy.zones import zone_named
 from proxy.clock import wall_us
+from proxy.console.reports.periods import Period, earlier, period
 from proxy.errors import UsageError
 from proxy.query.spans import microseconds
+from proxy.zones import zone_named
 from tests.cli.pseudo import Pseudo
 from tests.cli.recorded import exchanged, llmtap, new_call, record
 from tests.cli.test_report import ZURICH

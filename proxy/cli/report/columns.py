@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from msgspec import Struct
 
 from ...console import figures
+from ...console.reports import figures as report_figures
+from ...console.reports.figures import Line, Report, change
 from ...query.fields import SPANS
+from ...store.report_view import FIGURES, Figure, Unit
 from ..terminal import printable
-from . import figures as report_figures
-from .figures import FIGURES, Figure, Line, Report, Unit, change
 from .sparklines import bar, spark
 
 _BAR = 16  #: columns

@@ -8,9 +8,10 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from ...console.reports.figures import Line, Report, change, names, text
 from ...store.base import ReportRow
+from ...store.report_view import FIGURES, Unit, figures_json, number
 from ..terminal import printable
-from .figures import FIGURES, Line, Report, Unit, change, names, number, text
 
 _RISKY = ("=", "+", "-", "@", "\t", "\r")  #: a spreadsheet takes a cell that begins so for a formula
 
@@ -31,12 +32,7 @@ def as_json(report: Report) -> str:
 
 
 def _record(report: Report, line: Line) -> dict[str, Any]:
-    record: dict[str, Any] = dict(zip(report.by, names(line), strict=True))
-    record |= {name: number(figure.unit, figure.value(line.row)) for name, figure in FIGURES.items()}
-    if line.row.approximate:
-        record["approximate"] = True
-    if line.row.merged:
-        record["others"] = line.row.merged
+    record: dict[str, Any] = dict(zip(report.by, names(line), strict=True)) | figures_json(line.row)
     if line.before is not None:
         record |= _compared(line, line.before)
     if report.models:

@@ -13,10 +13,10 @@ from rich.box import SIMPLE
 from rich.table import Table
 from rich.text import Text
 
+from ...console.reports.figures import NONE, OTHERS, Line, Report
 from .. import tables
 from ..terminal import Terminal, fit, printable
 from .columns import Column, columns_of
-from .figures import NONE, OTHERS, Line, Report
 
 _NAMES_SHARE = 0.4  #: of the terminal, before columns go
 _NAME_LEAST = 4

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, time, timedelta, tzinfo
 from msgspec import Struct
 
 from ...errors import UsageError
+from ...query.since import since_us
 from ...query.spans import microseconds, moment
-from ..since import since_us
 
 _MIDNIGHT = time()
 
@@ -22,7 +22,7 @@ class Period(Struct, frozen=True):
 
 def period(since: str | None, until: str | None, now_us: int, zone: tzinfo) -> Period:
     """What ``--since`` and ``--until`` mean. Raises ``UsageError`` when nothing lies between them."""
-    first = None if since is None else since_us(since, now_us, zone)
+    first = None if since is None else since_us(since, now_us, zone, "--since")
     last = None if until is None else since_us(until, now_us, zone, "--until")
     if first is not None and last is not None and last <= first:
         raise UsageError(f"--until {until!r} is not after --since {since!r}: no time lies between them")
