@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -46,4 +45,7 @@ class CallIds:
 
 def id_text(call_id: bytes) -> str:
     """The id as people write it: ``0199…-…-7…``."""
-    return str(uuid.UUID(bytes=call_id))
+    if len(call_id) != 16:
+        raise ValueError(f"an id has 16 bytes, not {len(call_id)}")
+    digits = call_id.hex()
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

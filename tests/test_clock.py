@@ -63,7 +63,9 @@ def test_times_as_text_lose_nothing(us: int) -> None:
 def test_id_text_is_what_uuid_reads() -> None:
     call_id = CallIds().next(wall_us())
     assert uuid.UUID(id_text(call_id)).bytes == call_id
-    assert id_text(call_id) == id_text(call_id).lower()
+    assert id_text(call_id) == str(uuid.UUID(bytes=call_id))
+    with pytest.raises(ValueError, match="16 bytes"):
+        id_text(call_id[:-1])
 
 
 def test_clocks_count_microseconds() -> None:

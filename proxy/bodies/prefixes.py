@@ -62,10 +62,10 @@ class Prefixes:
         """The pieces of a body; ``space``: what bodies must share besides to begin alike."""
         if len(body) < WORTH_BYTES:
             return cut(body, salt)
-        kind = _kind(body, salt + space)
+        kind = salt + space + _first_words(body)
         for name in reversed(self._kinds.get(kind, ())):
             beginning = self._beginnings[name]
-            if (found := _continued(beginning, body, salt)) and slices.fits(found.slices):
+            if (found := _continued(beginning, body, salt)) and slices.fits(found.slices, len(body)):
                 self._remember(kind, body, found, beginning)
                 return found
         found = cut(body, salt)
@@ -105,11 +105,11 @@ class Prefixes:
             del self._kinds[beginning.kind]
 
 
-def _kind(body: bytes, space: bytes) -> bytes:
-    """Bodies of one conversation are of one kind: what stands around the first user's message."""
+def _first_words(body: bytes) -> bytes:
+    """Bodies of one conversation are of one kind, by what stands around the first user's message."""
     at = max(body.find(_USER[0]), 0) or max(body.find(_USER[1]), 0)
     around, _ = without_marks(body[max(0, at - _BEFORE) : at + _AFTER])
-    return digest(space, around)
+    return around
 
 
 # --- going on where another ended ----------------------------------------------------------------
@@ -128,7 +128,7 @@ def _continued(beginning: _Beginning, body: bytes, salt: bytes) -> Cut | None:
         rest, marks = without_marks(rest)
         marks = tuple([msgspec.structs.replace(mark, at=mark.at + start) for mark in marks])
     parts = _more(beginning, rest) or _otherwise(beginning, rest)
-    return msgspec.structs.replace(_joined(beginning, parts, salt), marks=marks) if parts else None
+    return _joined(beginning, parts, salt, marks) if parts else None
 
 
 class _Rest(Struct, frozen=True):
@@ -186,7 +186,7 @@ def _last_name(literal: bytes) -> bytes:
     return literal[: literal.rindex(b'"')].rpartition(b'"')[2]
 
 
-def _joined(beginning: _Beginning, rest: _Rest, salt: bytes) -> Cut:
+def _joined(beginning: _Beginning, rest: _Rest, salt: bytes, marks: tuple[Mark, ...]) -> Cut:
     before = beginning.cut
     parts = before.slices
     place = parts.values.index(None)
@@ -202,6 +202,7 @@ def _joined(beginning: _Beginning, rest: _Rest, salt: bytes) -> Cut:
         history=before.last,
         shown=(*beginning.lead, *beginning.recent),
         plain=beginning.plain,
+        marks=marks,
     )
 
 
@@ -238,7 +239,7 @@ def _beginning(kind: bytes, body: bytes, found: Cut, before: _Beginning | None) 
         recent=recent,
         kind=kind,
         marked=bool(found.marks),
-        size=len(text) + 2 * len(behind) + values + shown_bytes + _ENTRY_BYTES,
+        size=len(kind) + len(text) + 2 * len(behind) + values + shown_bytes + _ENTRY_BYTES,
         readable=len(recent) <= _MOST_SHOWN and shown_bytes <= _MOST_SHOWN_BYTES,
         plain=found.plain,
     )
@@ -257,9 +258,11 @@ def _shown(messages: tuple[bytes, ...], before: _Beginning | None) -> tuple[tupl
 
 def _last_answers(messages: tuple[bytes, ...]) -> int:
     """Where the last but one answer begins; an answer may be several messages."""
-    left, at = _ANSWERS, len(messages)
-    while at and left:
-        at -= 1
-        if _ANSWER.search(messages[at]) and (at == 0 or not _ANSWER.search(messages[at - 1])):
+    left, within = _ANSWERS, False
+    for at in range(len(messages) - 1, -1, -1):
+        before, within = within, _ANSWER.search(messages[at]) is not None
+        if before and not within:
             left -= 1
-    return at
+            if not left:
+                return at + 1
+    return 0

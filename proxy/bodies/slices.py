@@ -62,15 +62,18 @@ def cut(body: bytes, piece_bytes: int = PIECE_BYTES) -> Slices:
     """The pieces of a request's body."""
     if len(body) >= WORTH_BYTES:
         slices = members(body)
-        if slices and fits(slices, piece_bytes):
+        if slices and fits(slices, len(body), piece_bytes):
             return slices
     return whole(body, piece_bytes)
 
 
-def fits(parts: Slices, piece_bytes: int = PIECE_BYTES) -> bool:
-    """Whether no piece is too large; what stands around the others is one piece."""
+def fits(parts: Slices, body_bytes: int, piece_bytes: int = PIECE_BYTES) -> bool:
+    """Whether no piece of such a body is too large; what stands around the others is one piece."""
+    names = _ENVELOPE_BYTES * len(parts.literals)
+    if body_bytes + names <= piece_bytes:
+        return True
     values = (len(value.data) for value in parts.values if value)
-    envelope = sum(map(len, parts.literals)) + _ENVELOPE_BYTES * len(parts.literals)
+    envelope = sum(map(len, parts.literals)) + names
     return max(envelope, *values, *map(len, parts.messages), 0) <= piece_bytes
 
 

@@ -79,7 +79,7 @@ def looks_like_events(bodies: Bodies) -> bool:
     """
     start = start_of(bodies.response)
     return start.startswith(_EVENT_STARTS) or (
-        is_event_stream(bodies.response_headers) and start[:1] not in (b"{", b"[", b"<")
+        not start.startswith(_OTHER_STARTS) and is_event_stream(bodies.response_headers)
     )
 
 
@@ -91,3 +91,4 @@ def start_of(body: bytes) -> bytes:
 
 _BLANKS = re.compile(rb"[\xef\xbb\xbf\r\n\t ]*+")
 _EVENT_STARTS = (b"data:", b"event:", b"id:", b"retry:", b":")
+_OTHER_STARTS = (b"{", b"[", b"<")

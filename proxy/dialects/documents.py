@@ -49,6 +49,8 @@ def document(value: Any, source: str) -> Document | None:
 
 def documents(values: Any, source: str, what: str, notes: Notes) -> tuple[Document, ...]:
     """The documents of a list; ``what`` names it in a note when it is none, or when it is too long."""
+    if values is None or values == []:
+        return ()
     listed = items(values, what, notes)
     if len(listed) > _MOST:
         notes.add(f"{what} has {len(listed)} entries, more than are kept")
@@ -57,6 +59,8 @@ def documents(values: Any, source: str, what: str, notes: Notes) -> tuple[Docume
 
 def cited(annotations: Any, notes: Notes) -> tuple[Document, ...]:
     """What the annotations of a text cite: ``url_citation``, ``file_citation`` and their like, flat or nested."""
+    if annotations is None or annotations == []:
+        return ()
     known = [
         value
         for value in items(annotations, "annotations", notes)

@@ -25,6 +25,8 @@ def identity(request: dict[str, Any], notes: Notes) -> dict[str, str]:
     found: dict[str, str] = {}
     for name in FIELDS:
         value = request.get(name)
+        if value is None:
+            continue
         if isinstance(value, dict):
             wanted = _PARTS.get(name, tuple(value))
             _take(found, {f"{name}.{part}": value.get(part) for part in wanted}, name, notes)

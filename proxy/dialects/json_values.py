@@ -145,8 +145,8 @@ def number(value: Any) -> int | float | None:
 
 def count(value: Any, what: str, notes: Notes) -> int | None:
     """A number of things: not negative, whole, below 2**53. 0 stays 0."""
-    if value is None:
-        return None
+    if value is None or (type(value) is int and 0 <= value < _LARGEST_COUNT):
+        return value
     known = number(value)
     if known is not None and 0 <= known < _LARGEST_COUNT and known == int(known):
         return int(known)

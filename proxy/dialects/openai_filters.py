@@ -28,18 +28,19 @@ def _findings(completion: dict[str, Any]) -> Iterator[str]:
     for key in ("prompt_filter_results", "prompt_annotations"):
         for prompt in listed(completion.get(key)):
             yield from _filtered("prompt", prompt)
-    error = mapping(completion.get("error"))
-    yield from _filtered("prompt", error.get("innererror"))
-    for reason in listed(mapping(error.get("metadata")).get("reasons")):  # OpenRouter
-        if isinstance(reason, str) and reason:
-            yield f"prompt: {reason[:_LONGEST]}"
+    if error := mapping(completion.get("error")):
+        yield from _filtered("prompt", error.get("innererror"))
+        for reason in listed(mapping(error.get("metadata")).get("reasons")):  # OpenRouter
+            if isinstance(reason, str) and reason:
+                yield f"prompt: {reason[:_LONGEST]}"
     for choice in listed(completion.get("choices")):
         yield from _filtered("output", choice)
 
 
 def _filtered(side: str, holder: Any) -> Iterator[str]:
     """The categories that say of themselves that they were filtered."""
+    fields = mapping(holder)
     for key in _RESULTS:
-        for category, result in mapping(mapping(holder).get(key)).items():
+        for category, result in mapping(fields.get(key)).items():
             if mapping(result).get("filtered") is True:
                 yield f"{side}: {category[:_LONGEST]}"

@@ -8,45 +8,62 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec import Struct
+
 from ..records import Usage, evolve
 from .json_values import Notes, count, kind, mapping, number
 
 _LONGEST_US = 86_400 * 1_000_000
-_PLACES: dict[str, tuple[tuple[str, ...], ...]] = {
-    "input_tokens": (("prompt_tokens",), ("input_tokens",)),
-    "output_tokens": (("completion_tokens",), ("output_tokens",)),
-    "cached_tokens": (
-        ("prompt_tokens_details", "cached_tokens"),
-        ("input_tokens_details", "cached_tokens"),
-        ("prompt_cache_hit_tokens",),  # DeepSeek
-        ("cached_tokens",),  # Moonshot
-        ("cache_read_input_tokens",),  # Anthropic's models behind gateways
+
+
+class _Place(Struct, frozen=True):
+    """Where a count may stand."""
+
+    parent: str  #: a member of the usage; empty for the usage itself
+    key: str
+    label: str  #: for a note
+
+
+def _places(*dotted: str) -> tuple[_Place, ...]:
+    return tuple(_Place(place.rpartition(".")[0], place.rpartition(".")[2], f"usage.{place}") for place in dotted)
+
+
+_PLACES = {
+    "input_tokens": _places("prompt_tokens", "input_tokens"),
+    "output_tokens": _places("completion_tokens", "output_tokens"),
+    "cached_tokens": _places(
+        "prompt_tokens_details.cached_tokens",
+        "input_tokens_details.cached_tokens",
+        "prompt_cache_hit_tokens",  # DeepSeek
+        "cached_tokens",  # Moonshot
+        "cache_read_input_tokens",  # Anthropic's models behind gateways
     ),
-    "cache_write_tokens": (
-        ("prompt_tokens_details", "cache_write_tokens"),
-        ("input_tokens_details", "cache_write_tokens"),
-        ("prompt_tokens_details", "cache_creation_tokens"),  # LiteLLM
-        ("cache_creation_input_tokens",),
+    "cache_write_tokens": _places(
+        "prompt_tokens_details.cache_write_tokens",
+        "input_tokens_details.cache_write_tokens",
+        "prompt_tokens_details.cache_creation_tokens",  # LiteLLM
+        "cache_creation_input_tokens",
     ),
-    "reasoning_tokens": (
-        ("completion_tokens_details", "reasoning_tokens"),
-        ("output_tokens_details", "reasoning_tokens"),
-        ("reasoning_tokens",),  # Perplexity
+    "reasoning_tokens": _places(
+        "completion_tokens_details.reasoning_tokens",
+        "output_tokens_details.reasoning_tokens",
+        "reasoning_tokens",  # Perplexity
     ),
-    "input_audio_tokens": (("prompt_tokens_details", "audio_tokens"), ("input_tokens_details", "audio_tokens")),
-    "output_audio_tokens": (("completion_tokens_details", "audio_tokens"), ("output_tokens_details", "audio_tokens")),
-    "input_image_tokens": (("prompt_tokens_details", "image_tokens"), ("input_tokens_details", "image_tokens")),
-    "output_image_tokens": (("completion_tokens_details", "image_tokens"), ("output_tokens_details", "image_tokens")),
+    "input_audio_tokens": _places("prompt_tokens_details.audio_tokens", "input_tokens_details.audio_tokens"),
+    "output_audio_tokens": _places("completion_tokens_details.audio_tokens", "output_tokens_details.audio_tokens"),
+    "input_image_tokens": _places("prompt_tokens_details.image_tokens", "input_tokens_details.image_tokens"),
+    "output_image_tokens": _places("completion_tokens_details.image_tokens", "output_tokens_details.image_tokens"),
 }
 #: What is paid per use: our name for it → where it stands.
-_REQUESTS: dict[str, tuple[tuple[str, ...], ...]] = {
-    "web_search": (("server_tool_use", "web_search_requests"), ("server_side_tool_usage_details", "web_search_calls")),
-    "web_fetch": (("server_tool_use", "web_fetch_requests"),),
-    "x_search": (("server_side_tool_usage_details", "x_search_calls"),),
-    "code_interpreter": (("server_side_tool_usage_details", "code_interpreter_calls"),),
-    "search_queries": (("num_search_queries",),),  # Perplexity
-    "sources": (("num_sources_used",),),  # xAI
+_REQUESTS = {
+    "web_search": _places("server_tool_use.web_search_requests", "server_side_tool_usage_details.web_search_calls"),
+    "web_fetch": _places("server_tool_use.web_fetch_requests"),
+    "x_search": _places("server_side_tool_usage_details.x_search_calls"),
+    "code_interpreter": _places("server_side_tool_usage_details.code_interpreter_calls"),
+    "search_queries": _places("num_search_queries"),  # Perplexity
+    "sources": _places("num_sources_used"),  # xAI
 }
+_PARENTS = {place.parent for places in (*_PLACES.values(), *_REQUESTS.values()) for place in places} - {""}
 
 
 def usage(reported: Any, notes: Notes, *, hidden_reasoning: bool = False) -> Usage | None:
@@ -57,8 +74,10 @@ def usage(reported: Any, notes: Notes, *, hidden_reasoning: bool = False) -> Usa
     if reported is not None and not isinstance(reported, dict):
         notes.add(f"usage is {kind(reported)}, not an object")
     fields = mapping(reported)
-    counts = {field: _first(fields, places, notes) for field, places in _PLACES.items()}
-    requests = {field: times for field, places in _REQUESTS.items() if (times := _first(fields, places, notes))}
+    held = {parent: inner for parent in _PARENTS if isinstance(inner := fields.get(parent), dict)}
+    held[""] = fields
+    counts = {field: _first(held, places, notes) for field, places in _PLACES.items()}
+    requests = {field: times for field, places in _REQUESTS.items() if (times := _first(held, places, notes))}
     if not requests and all(value is None for value in counts.values()):
         return None
     total = count(fields.get("total_tokens"), "total_tokens", notes)
@@ -82,14 +101,12 @@ def _sum_us(steps: tuple[Any, ...], unit_us: int) -> int | None:
     return round(sum(known) * unit_us) if len(known) == len(steps) else None
 
 
-def _first(reported: dict[str, Any], places: tuple[tuple[str, ...], ...], notes: Notes) -> int | None:
-    for *parents, key in places:
-        fields = reported
-        for parent in parents:
-            fields = mapping(fields.get(parent))
-        found = count(fields.get(key), f"usage.{'.'.join((*parents, key))}", notes)
-        if found is not None:
-            return found
+def _first(held: dict[str, dict[str, Any]], places: tuple[_Place, ...], notes: Notes) -> int | None:
+    for place in places:
+        if place.parent in held and (value := held[place.parent].get(place.key)) is not None:
+            found = count(value, place.label, notes)
+            if found is not None:
+                return found
     return None
 
 

@@ -31,7 +31,7 @@ def asked(bodies: Bodies, notes: Notes) -> dict[str, Any]:
 
 def answered(bodies: Bodies, notes: Notes) -> Answered:
     """The object that an answer is, and the failure that it tells of."""
-    value = loads(bodies.response, "the answer", notes) if bodies.response.strip() else None
+    value = loads(bodies.response, "the answer", notes) if bodies.response and not bodies.response.isspace() else None
     return answered_with(value, bodies)
 
 

@@ -114,9 +114,7 @@ def parse_as(
     if begin.omit_response:
         parsed = evolve(parsed, terminal=None)
     parsed = _with_documents(_with_model(parsed, begin.endpoint), rules, request.data)
-    return evolve(
-        parsed, first_content_offset=_on_the_wire(parsed.first_content_offset, exchange.response_body, answered)
-    )
+    return _on_the_wire(parsed, exchange.response_body, answered.get("content-encoding", ""))
 
 
 def _with_model(parsed: Parsed, path: str) -> Parsed:
@@ -136,10 +134,15 @@ def _with_documents(parsed: Parsed, rules: Retrieval, request: bytes) -> Parsed:
 def _decoded(what: str, body: bytes, headers: Mapping[str, str], limit_bytes: int) -> Decoded:
     if len(body) > limit_bytes:
         return Decoded(data=b"", notes=(f"{what} has {len(body)} bytes, too many to be read",), complete=False)
-    decoded = decode(body, headers.get("content-encoding", ""), limit_bytes)
+    coding = headers.get("content-encoding", "")
+    if not coding:
+        return Decoded(data=body)
+    decoded = decode(body, coding, limit_bytes)
     return evolve(decoded, notes=tuple(f"{what}: {note}" for note in decoded.notes))
 
 
-def _on_the_wire(offset: int | None, body: bytes, headers: Mapping[str, str]) -> int | None:
-    """An offset in the decoded body, as one in the body that was read: the marks count in those."""
-    return None if offset is None else encoded_offset(body, headers.get("content-encoding", ""), offset)
+def _on_the_wire(parsed: Parsed, body: bytes, coding: str) -> Parsed:
+    """The first content's offset in the body that was read, not in the decoded one: the marks count in those."""
+    if not coding or parsed.first_content_offset is None:
+        return parsed
+    return evolve(parsed, first_content_offset=encoded_offset(body, coding, parsed.first_content_offset))

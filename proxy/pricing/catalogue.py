@@ -81,11 +81,18 @@ def listed(model: str, base: str, at_us: int, modifiers: tuple[str, ...]) -> Lis
 
     ``base``: URL of the upstream, which tells the provider; where it tells none, the model's name does.
     """
-    if not 0 < len(model) <= _LONGEST_MODEL or _UNPAID.match(base):
+    if not 0 < len(model) <= _LONGEST_MODEL:
         return _NOTHING
     entry = _entry(model, base)
     step_us = _MINUTE_US if entry and entry.by_hour else _DAY_US
-    found = _resolved(model, base, min(max(at_us, 0), _LAST_US) // step_us * step_us, modifiers)
+    return _published(model, base, min(max(at_us, 0), _LAST_US) // step_us * step_us, modifiers)
+
+
+@lru_cache(_MOST_KEPT)
+def _published(model: str, base: str, at_us: int, modifiers: tuple[str, ...]) -> Listed:
+    if _UNPAID.match(base):
+        return _NOTHING
+    found = _resolved(model, base, at_us, modifiers)
     return found if not base or _provider(base) or not found.tables else evolve(found, tables=_guessed(found.tables))
 
 
@@ -94,7 +101,6 @@ def _guessed(tables: tuple[str, ...]) -> tuple[str, ...]:
     return (f"{tables[0]} by the model's name", *tables[1:])
 
 
-@lru_cache(_MOST_KEPT)
 def _resolved(model: str, base: str, at_us: int, modifiers: tuple[str, ...]) -> Listed:
     entry = _entry(model, base)
     if entry is not None:
@@ -123,6 +129,8 @@ class _Entry(Struct, frozen=True):
 
 @lru_cache(_MOST_KEPT)
 def _entry(model: str, base: str) -> _Entry | None:
+    if _UNPAID.match(base):
+        return None
     # Imported on first use: it takes 0.2 s and 40 MB.
     from genai_prices.data import providers
     from genai_prices.data_snapshot import DataSnapshot

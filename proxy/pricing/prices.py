@@ -51,8 +51,10 @@ class Priced(Struct, frozen=True, kw_only=True):
 
 def nano_usd(dollars: str | None) -> int | None:
     """Nano-dollars of a header such as ``0.00042``; None when it holds no amount."""
+    if not dollars:
+        return None
     try:
-        nano = Decimal(dollars or "") * NANO_PER_DOLLAR
+        nano = Decimal(dollars) * NANO_PER_DOLLAR
     except ArithmeticError:
         return None
     return round(nano) if nano.is_finite() and 0 <= nano <= MOST_NANO_USD else None

@@ -89,7 +89,10 @@ class Rates(Struct, frozen=True, kw_only=True):
 
 def rate_at(tiers: Tiers, prompt_tokens: int) -> int:
     """The rate for a prompt of that length."""
-    return next((rate for above, rate in tiers if prompt_tokens > above), 0)
+    for above, rate in tiers:
+        if prompt_tokens > above:
+            return rate
+    return 0
 
 
 def is_consistent(usage: Usage) -> bool:
@@ -118,6 +121,8 @@ def _own_counts(usage: Usage, priced: Mapping[str, Tiers]) -> list[tuple[str, in
     counts = []
     for kind, whole in WHOLES.items():
         count, parts = getattr(usage, kind) or 0, taken.get(kind, 0)
+        if not count and not parts:
+            continue
         if parts > count:
             return None
         if kind in priced:

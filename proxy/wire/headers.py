@@ -18,7 +18,8 @@ from urllib.parse import unquote_to_bytes
 from msgspec import Struct
 
 from ..records import Exchange, Header
-from .identity import URLS, is_clear
+from .identity import OURS, ROWS, URLS, is_clear
+from .remembered import Remembered
 
 RawHeaders = Iterable[tuple[bytes, bytes]]
 
@@ -172,12 +173,16 @@ def _is_secret(name: bytes) -> bool:
     return plain.endswith(_SECRET_ENDINGS) or plain in _SECRET_NAMES
 
 
+#: Names of recorded headers as readers know them: text in lower case.
+LOWER = Remembered(lambda name: name.decode("latin-1").lower())
+
+
 def header_map(headers: Iterable[Header]) -> dict[str, str]:
     """Lower-case names to values, for readers of records; hidden values are left out, the first line wins."""
     found: dict[str, str] = {}
     for header in headers:
-        if not header.hidden:
-            found.setdefault(header.name.decode("latin-1").lower(), header.value.decode("utf-8", "replace"))
+        if not header.hidden and (name := LOWER[header.name]) not in found:
+            found[name] = header.value.decode("utf-8", "replace")
     return found
 
 
@@ -196,6 +201,20 @@ def header_maps(exchange: Exchange) -> HeaderMaps:
 
 #: In this order: which recorded header holds the provider's key.
 KEY_HEADERS = ("authorization", "x-api-key", "api-key", "x-goog-api-key")
+_ALSO_TELLING = frozenset({"user-agent", *KEY_HEADERS})
+
+
+def telling(headers: Iterable[Header]) -> list[Header]:
+    """The lines that say who asks, or were meant to: one in five, so that the others are looked at once."""
+    return [header for header in headers if _IS_TELLING[header.name]]
+
+
+def _is_telling(name: bytes) -> bool:
+    lower = LOWER[name]
+    return lower in _ALSO_TELLING or lower.startswith(OURS) or ROWS[lower] is not None
+
+
+_IS_TELLING = Remembered(_is_telling)
 
 
 _KEY_IN_TARGET = re.compile(r"[?&]key=(fp:[0-9a-f]{16})(?:&|$)")  #: as Gemini takes it
@@ -203,8 +222,8 @@ _KEY_IN_TARGET = re.compile(r"[?&]key=(fp:[0-9a-f]{16})(?:&|$)")  #: as Gemini t
 
 def key_fingerprint(headers: Iterable[Header], target: str = "") -> str | None:
     """``fp:…`` of the provider key that a request carried in its headers, or in its recorded target; or None."""
-    hidden = {h.name.decode("latin-1").lower(): h.value.decode("latin-1") for h in headers if h.hidden}
+    hidden = {LOWER[header.name]: header.value for header in headers if header.hidden}
     found = next((hidden[name] for name in KEY_HEADERS if name in hidden), None)
     if found is None and (in_target := _KEY_IN_TARGET.search(target)):
         return in_target[1]
-    return found.rpartition(" ")[2] if found else None
+    return found.decode("latin-1").rpartition(" ")[2] if found else None

@@ -16,6 +16,8 @@ from functools import lru_cache
 
 from msgspec import Struct
 
+from .remembered import Remembered
+
 #: What a value can be. ``extra`` becomes metadata under the header's own name; ``none`` is only recorded.
 MEANINGS = (
     "user", "session", "trace", "parent", "tags", "metadata", "project", "prompt", "prompt_version", "agent",
@@ -40,8 +42,11 @@ class Row(Struct, frozen=True):
     only_for: str = ""
 
 
+OURS = "x-llmtap-"  #: begins the names of llmtap's own headers
+
+
 def _ours(name: str, *means: str, reads: str = "text") -> Row:
-    return Row(f"x-llmtap-{name}", means, reads)
+    return Row(OURS + name, means, reads)
 
 
 def _gateway(name: str, *means: str, reads: str = "text") -> Row:
@@ -210,16 +215,20 @@ _LONGEST_NAME = 256  #: what is longer says nothing of who asks, and is not reme
 
 def row_of(name: str) -> Row | None:
     """The row of a header, by its lower-case name; None for one that says nothing of who asks."""
-    return _row_of(name) if len(name) <= _LONGEST_NAME else None
+    return ROWS[name]
 
 
-@lru_cache(4096)
 def _row_of(name: str) -> Row | None:
+    if len(name) > _LONGEST_NAME:
+        return None
     if row := _EXACT.get(name):
         return row
     if row := next((row for prefix, row in _PREFIXES if name.startswith(prefix)), None):
         return row
     return _VENDOR if VENDOR_SESSION.fullmatch(name) else None
+
+
+ROWS = Remembered(_row_of)  #: ``row_of`` for those who ask of every header
 
 
 def is_clear(name: bytes) -> bool:

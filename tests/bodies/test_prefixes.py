@@ -102,6 +102,16 @@ def test_spaces_share_nothing() -> None:
     assert prefixes.cut(second, SALT, b"one").known == 2
 
 
+def test_a_long_space_is_reckoned_with() -> None:
+    prefixes, space = Prefixes(memory_bytes=100_000), b"/" * 30_000
+    spoken = [a_dialogue(2, seed=seed, said=2000) for seed in range(6)]
+    for first, _ in spoken:
+        prefixes.cut(first[0], SALT, space)
+    known = [prefixes.cut(second[0], SALT, space).known for _, second in spoken[::-1]]
+    assert known[0] == 2
+    assert known[-1] == 0
+
+
 def test_memory_is_bounded() -> None:
     prefixes = Prefixes(memory_bytes=50_000)
     spoken = [a_dialogue(2, seed=seed, said=2000) for seed in range(40)]

@@ -334,3 +334,18 @@ def test_events_behind_many_blanks_are_events() -> None:
     body = b"\n" * 100 + b'data: {"choices":[{"delta":{"content":"a"}}]}\n\n'
     for content_type in ("text/event-stream", "text/plain"):
         assert read(HELLO, body, content_type, 200).output == "a"
+
+
+@pytest.mark.parametrize("role", ["user", "assistant", "system"])
+@pytest.mark.parametrize("content", ["said", None, [{"type": "text", "text": "said"}]])
+@pytest.mark.parametrize("others", [{"refusal": None}, {"annotations": []}, {"tool_calls": [], "audio": None}])
+def test_fields_that_hold_nothing_say_nothing(role: str, content: Any, others: dict[str, Any]) -> None:
+    asked = [{"messages": [{"role": role, "content": content, **more}]} for more in ({}, others)]
+    without, with_them = (unary({}, request).input for request in asked)
+    assert with_them == without
+
+
+@pytest.mark.parametrize("field", ["images", "tool_calls"])
+@pytest.mark.parametrize("bad", [0, False, {}])
+def test_what_is_no_list_is_noted_though_it_is_empty(field: str, bad: Any) -> None:
+    assert any("not a list" in note for note in unary({}, {"messages": [{"role": "user", field: bad}]}).notes)

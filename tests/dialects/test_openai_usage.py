@@ -82,3 +82,10 @@ def test_any_json_is_read(reported: Any) -> None:
     found = usage(reported, Notes())
     counts = [getattr(found, field) for field in found.__struct_fields__ if field != "requests"] if found else []
     assert all(count is None or (type(count) is int and count >= 0) for count in counts)
+
+
+def test_a_count_that_is_none_gives_way_to_the_next_place_with_a_note() -> None:
+    notes = Notes()
+    reported = {"prompt_tokens": 9, "prompt_tokens_details": {"cached_tokens": "4"}, "cached_tokens": 3}
+    assert usage(reported, notes) == Usage(input_tokens=9, cached_tokens=3)
+    assert [note.partition(" ")[0] for note in notes.all()] == ["usage.prompt_tokens_details.cached_tokens"]

@@ -11,7 +11,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from proxy.records import Begin, Header
-from proxy.wire.headers import Fingerprints, Recorder, end_to_end, header_map, key_fingerprint
+from proxy.wire.headers import KEY_HEADERS, Fingerprints, Recorder, end_to_end, header_map, key_fingerprint, telling
+from proxy.wire.identity import row_of
 
 KEY = b"sk-proj-0123456789abcdef"
 FINGERPRINTS = Fingerprints(b"k" * 32)
@@ -194,3 +195,41 @@ def test_readers_see_no_fingerprints_as_values() -> None:
     found = header_map(recorded)
     assert "x-api-key" not in found
     assert found["accept"].startswith("a")
+
+
+NAMES = st.sampled_from([b"Host", b"HOST", b"host", b"Authorization", b"api-key", b"API-KEY", b"User-Agent", b"\xc4"])
+LINES = st.lists(st.builds(Header, NAMES | st.binary(max_size=3), st.binary(max_size=12), st.booleans()), max_size=8)
+
+
+@given(LINES)
+def test_a_map_is_what_its_lines_say_in_whatever_case_and_order(lines: list[Header]) -> None:
+    expected: dict[str, str] = {}
+    for line in lines:
+        if not line.hidden:
+            expected.setdefault(line.name.decode("latin-1").lower(), line.value.decode("utf-8", "replace"))
+    found = header_map(lines)
+    assert list(found.items()) == list(expected.items())
+    found["host"] = "mine"  # a map is its reader's own
+    assert header_map(lines) == expected
+
+
+@given(LINES)
+def test_the_key_is_that_of_the_first_header_that_may_hold_it_and_of_its_last_line(lines: list[Header]) -> None:
+    hidden = {line.name.decode("latin-1").lower(): line.value.decode("latin-1") for line in lines if line.hidden}
+    expected = next((hidden[name].rpartition(" ")[2] for name in KEY_HEADERS if name in hidden), None)
+    assert key_fingerprint(lines) == (expected or None)
+
+
+@pytest.mark.parametrize("name", ["X-Llmtap-User", "x-LLMTAP-usr", "Helicone-User-Id", "User-Agent", "API-Key"])
+def test_what_tells_who_asks_is_found_in_any_case(name: str) -> None:
+    lines = [Header(each.encode(), b"v") for each in ("Host", name, "Accept", name.upper())]
+    assert telling(lines) == lines[1::2]
+
+
+@given(LINES)
+def test_of_what_is_left_out_nothing_says_who_asks(lines: list[Header]) -> None:
+    kept = telling(lines)
+    left = {line.name.decode("latin-1").lower() for line in lines if line not in kept}
+    assert not left & {"user-agent", *KEY_HEADERS}
+    assert all(row_of(name) is None for name in left)
+    assert key_fingerprint(kept) == key_fingerprint(lines)

@@ -7,6 +7,7 @@ are read by modules that other dialects share.
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any
 
 from ...records import Choice, Document, Message, Parsed, evolve
@@ -131,24 +132,25 @@ def _retrieved(completion: dict[str, Any], notes: Notes) -> tuple[Document, ...]
     return (
         *documents(completion.get("search_results"), "search_results", "search_results", notes),
         *documents(completion.get("citations"), "citation", "citations", notes),
-        *(
-            found
-            for message in messages
-            for found in (
-                *documents(mapping(message.get("context")).get("citations"), "search_results", "citations", notes),
-                *cited(message.get("annotations"), notes),
-                *_referenced(message.get("content")),
-            )
-        ),
+        *chain.from_iterable([_retrieved_for(message, notes) for message in messages]),
+    )
+
+
+def _retrieved_for(message: dict[str, Any], notes: Notes) -> tuple[Document, ...]:
+    return (
+        *documents(mapping(message.get("context")).get("citations"), "search_results", "citations", notes),
+        *cited(message.get("annotations"), notes),
+        *_referenced(message.get("content")),
     )
 
 
 def _referenced(content: Any) -> tuple[Document, ...]:
     """Mistral's parts of a text that refer to results of tools by their number."""
-    parts = [mapping(part) for part in listed(content)]
+    if isinstance(content, str):
+        return ()
     return tuple(
         Document(source="citation", id=(compact(number) or "")[:LONGEST_NAME] or None)
-        for part in parts
+        for part in map(mapping, listed(content))
         if part.get("type") == "reference"
         for number in listed(part.get("reference_ids"))
     )

@@ -15,6 +15,8 @@ from ..media import base64_size
 
 _LONGEST_URL = 4096
 _TOOL_ROLES = ("tool", "function")
+_PLAIN = frozenset({"role", "content", "name", "annotations"})  # a message of these fields alone is its content
+_EMPTY: tuple[Any, ...] = (None, [])
 SYSTEM_ROLES = ("system", "developer")
 
 
@@ -27,6 +29,9 @@ def message(value: Any, default_role: str, notes: Notes) -> Message:
     content = content_parts(fields.get("content"), notes)
     if role in _TOOL_ROLES:
         return Message(role=role, parts=_tool_result(fields, content, notes))
+    others = fields.keys() - _PLAIN
+    if not others or all(fields[key] in _EMPTY for key in others):  # nearly always
+        return Message(role=role, parts=content)
     return Message(
         role=role,
         parts=(
@@ -56,7 +61,7 @@ def refusal_of(answer: Message) -> str | None:
 
 
 def _of_type(answer: Message, *types: str) -> str | None:
-    return "".join(part.text or "" for part in answer.parts if part.type in types) or None
+    return "".join([part.text or "" for part in answer.parts if part.type in types]) or None
 
 
 def tool_calls_of(answer: Message) -> tuple[ToolCall, ...]:
@@ -191,11 +196,11 @@ def _data_url(url: str) -> tuple[str | None, int | None]:
 def _tool_result(fields: dict[str, Any], content: tuple[ContentPart, ...], notes: Notes) -> tuple[ContentPart, ...]:
     result = ContentPart(
         type="tool_result",
-        text="".join(part.text or "" for part in content if part.type == "text") or None,
+        text="".join([part.text or "" for part in content if part.type == "text"]) or None,
         tool_call_id=name(fields.get("tool_call_id"), "tool_call_id", notes),
         name=name(fields.get("name"), "tool name", notes),
     )
-    return (result, *(part for part in content if part.type != "text"))
+    return (result, *[part for part in content if part.type != "text"])
 
 
 def _tool_calls(fields: dict[str, Any], notes: Notes) -> list[ContentPart]:
