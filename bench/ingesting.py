@@ -13,7 +13,9 @@ from typing import Any
 
 from proxy import config
 from proxy.clock import wall_us
+from proxy.config import Config
 from proxy.ingest.pipeline import Pipeline, Quarantine
+from proxy.ingest.texts import Findable
 from proxy.records import Call as Row
 from proxy.records import Exchange
 from proxy.store.base import Batch, StoredCall
@@ -52,6 +54,7 @@ class Ingest:
 
     def __init__(self, data_dir: Path, store: SqliteStore, text: threading.Thread) -> None:
         self._pipeline = _pipeline(data_dir, salt=store.salt)
+        self._findable = Findable(Config().store)
         self._seq = 0
         self.store = store
         self.spent = Spent(apart=text)
@@ -85,7 +88,8 @@ class Ingest:
 
     def _understood(self, exchange: Exchange) -> StoredCall:
         self._seq += 1
-        return self._pipeline.run(exchange).stored("relay-0", self._seq)
+        item = self._pipeline.run(exchange)
+        return self._findable(item.stored("relay-0", self._seq), item.parsed)
 
 
 def _pipeline(data_dir: Path, **more: Any) -> Pipeline:

@@ -21,7 +21,7 @@ from typing import Any
 import msgspec
 from msgspec import NODEFAULT
 
-from .addresses import parse_address, parse_base, parse_network, parse_prefix
+from .addresses import Address, parse_address, parse_base, parse_network, parse_prefix
 from .errors import ConfigError
 from .settings import (
     LISTS,
@@ -200,11 +200,20 @@ def _check_ports(config: Config, label: _Label) -> None:
             'say which clients may use it, e.g. allow_networks = ["10.0.0.0/8"] under [relay], '
             "or LLMTAP_RELAY_ALLOW_NETWORKS=10.0.0.0/8"
         )
-    if not console.loopback and not config.console.token:
+    _check_login(config, console, label)
+
+
+def _check_login(config: Config, console: Address, label: _Label) -> None:
+    locked = config.console.token or config.console.login == "always"
+    if not console.loopback and not locked:
         raise ConfigError(
             f"{label('console', 'listen')} = {config.console.listen!r} can be reached from other machines: "
-            "set a token first, e.g. export LLMTAP_TOKEN=$(openssl rand -hex 32)"
+            "set a token first, e.g. export LLMTAP_TOKEN=$(openssl rand -hex 32), "
+            'or let people log in: llmtap user add NAME, and login = "always" under [console]'
         )
+    for name in config.console.hosts:
+        if not re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?", name):
+            raise ConfigError(f"{label('console', 'hosts')}: {name!r} must be a name alone, e.g. logs.example.com")
 
 
 def _check_token(token: str, label: str) -> None:

@@ -439,9 +439,4 @@ class Call(Struct, frozen=True, kw_only=True):
     rev: int = 0  #: grows with each insert and update; the store sets it
 
 
-Record = TypeVar("Record", bound=Struct)
-
-
-def evolve(value: Record, **changes: Any) -> Record:
-    """A copy of a frozen record with some fields changed."""
-    return msgspec.structs.replace(value, **changes)
+evolve = msgspec.structs.replace  #: ``evolve(record, name=value…)``: a copy of a frozen record, some fields changed

@@ -165,6 +165,14 @@ class Ingest(Section, frozen=True):
     body_bytes: Annotated[
         int, Meta(ge=65_536, le=1 << 32, description="Bodies larger than this are kept but not parsed.")
     ] = 128 << 20
+    memory_mb: Annotated[
+        int,
+        Meta(
+            ge=160,
+            le=1 << 20,
+            description="Memory of the process, about; with more of it, less is stored twice and more is linked.",
+        ),
+    ] = 256
     quarantine_days: Annotated[
         int, Meta(ge=1, le=3650, description="Records that could not be processed are kept this long.")
     ] = 30
@@ -232,8 +240,19 @@ class Console(Section, frozen=True):
         "localhost:8801"
     )
     token: Annotated[
-        str, Meta(description="Required to listen on anything but loopback; better given as LLMTAP_TOKEN.")
+        str, Meta(description="The owner's key to the console, who may do everything; better given as LLMTAP_TOKEN.")
     ] = ""
+    login: Annotated[
+        Literal["auto", "always"],
+        Meta(
+            description="Whether people must log in: auto asks nobody on loopback while there is no token, "
+            "no name in hosts and nobody of llmtap user."
+        ),
+    ] = "auto"
+    hosts: Annotated[
+        tuple[str, ...],
+        Meta(description="Further names that the console is reached by, such as that of a proxy with TLS before it."),
+    ] = ()
 
 
 class Fingerprint(Section, frozen=True):
@@ -265,6 +284,10 @@ class Upstream(Section, frozen=True):
             "chunk is taken out again. Requests over 2 MB, compressed or signed ones are left alone."
         ),
     ] = False
+    api_key_env: Annotated[
+        str,
+        Meta(description="Environment variable of the console with a key for calls that are sent again from there."),
+    ] = ""
 
 
 class Exclude(Section, frozen=True):

@@ -56,7 +56,13 @@ replaces the one of the same name or prefix:
 """
 
 EXAMPLES: dict[str, dict[str, Any]] = {
-    "upstreams": {"name": "local", "base": "http://127.0.0.1:8000", "prefix": "/local", "inject_usage": False},
+    "upstreams": {
+        "name": "local",
+        "base": "http://127.0.0.1:8000",
+        "prefix": "/local",
+        "inject_usage": False,
+        "api_key_env": "LOCAL_API_KEY",
+    },
     "exclude": {
         "name": "smoke test",
         "path": "/v1/chat/*",

@@ -15,7 +15,7 @@ from msgspec import Struct
 from ..journal.codec import decode
 from ..journal.frame import FRAME_HEADER_SIZE, Frame, Kind
 from ..journal.reader import SegmentFile
-from ..records import Begin, End, Exchange, Head, Job, Part, Side
+from ..records import Begin, End, Event, Exchange, Head, Job, Part, Side
 
 log = logging.getLogger(__name__)
 
@@ -100,6 +100,7 @@ class Assembler:
         self.undecodable: list[Frame] = []
         self.jobs: list[Job] = []  #: asked for, and not taken yet
         self.begun: list[Begin] = []  #: accepted, and not taken yet
+        self.events: list[tuple[int, Event]] = []  #: with their sequences; not taken yet
         self._budget = budget
         self._stored = stored
 
@@ -124,6 +125,8 @@ class Assembler:
                 return self._end(record, frame.seq)
             case Job():
                 self.jobs.append(record)
+            case Event():
+                self.events.append((frame.seq, record))
         return None
 
     def abandon(self) -> Iterator[EndedCall]:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from fnmatch import fnmatchcase
 from itertools import islice
+from operator import itemgetter
 from typing import Any
 from urllib.parse import unquote
 
@@ -17,7 +19,9 @@ from msgspec import Struct
 
 from ..dialects.json_values import compact
 from ..records import Header
-from ..wire.identity import BODY, HEADERS, VENDOR_SESSION_VALUE, Row, row_of
+from ..wire.headers import LOWER
+from ..wire.identity import BODY, HEADERS, ROWS, VENDOR_SESSION_VALUE, Row
+from ..wire.remembered import Remembered
 
 _LONGEST = 1000  #: characters of a value; the store cuts there as well
 _MOST = 200  #: values of one header
@@ -47,7 +51,7 @@ def identify(headers: Iterable[Header], body: Mapping[str, str]) -> Who:
     columns: dict[str, str] = {}
     metadata: dict[str, str] = {}
     tags: dict[str, None] = {}
-    for meaning, value in _said(list(headers), body):
+    for meaning, value in _said(headers, body):
         if meaning == "tags":
             tags.setdefault(value)
         elif meaning.startswith("metadata."):
@@ -58,32 +62,36 @@ def identify(headers: Iterable[Header], body: Mapping[str, str]) -> Who:
     return Who(columns, metadata, tuple(tags), request_id)
 
 
-def _said(headers: list[Header], body: Mapping[str, str]) -> Iterator[Said]:
+def _said(headers: Iterable[Header], body: Mapping[str, str]) -> Iterator[Said]:
     """All that is said, the most binding first."""
-    sent: dict[str, list[str]] = {}
+    sent: dict[str, list[bytes]] = {}
     for header in headers:
-        sent.setdefault(header.name.decode("latin-1").lower(), []).append(header.value.decode("utf-8", "replace"))
-    agent = " ".join(sent.get("user-agent", ())).lower()
-    found = [(_PLACES[row.name], name, row) for name in sent if (row := row_of(name)) is not None]
-    for _, name, row in sorted(found, key=lambda each: each[0]):
+        sent.setdefault(LOWER[header.name], []).append(header.value)
+    agent = _text(b" ".join(sent.get("user-agent", ()))).lower()
+    found = [(_PLACES[row.name], name, row) for name in sent if (row := ROWS[name]) is not None]
+    for _, name, row in sorted(found, key=_place):
         if row.only_for in agent:
             for line in sent[name]:
-                yield from _read(row, name, line)
-    taken: set[str] = set()
-    for of_body in BODY:
-        for name in _named(of_body, body):
-            if name not in taken:
-                taken.add(name)
-                yield from _read(of_body, name, body[name])
+                yield from _read(row, name, _text(line))
+    fields = [(place, name, BODY[place]) for name in body if (place := _BODY_PLACES[name]) is not None]
+    for _, name, row in sorted(fields, key=_place):
+        yield from _read(row, name, body[name])
 
 
 _PLACES = {row.name: place for place, row in enumerate(HEADERS)}
+_place = itemgetter(0)
 
 
-def _named(row: Row, body: Mapping[str, str]) -> list[str]:
-    if row.name.endswith("*"):
-        return [name for name in body if name.startswith(row.name[:-1])]
-    return [row.name] if row.name in body else []
+def _text(value: bytes) -> str:
+    return value.decode("utf-8", "replace")
+
+
+def _body_place(name: str) -> int | None:
+    """Of the first row of a body's fields that this one fits."""
+    return next((place for place, row in enumerate(BODY) if fnmatchcase(name, row.name)), None)
+
+
+_BODY_PLACES = Remembered(_body_place)
 
 
 def _read(row: Row, name: str, value: str) -> Iterator[Said]:

@@ -16,16 +16,17 @@ from msgspec import Struct
 
 from ..clock import monotonic_us, wall_us
 from ..journal.reader import JournalReader, Missing
-from ..records import Begin, Job
+from ..records import Begin, Event, Job
 from ..store.base import Gap, Position
 from .assembly import Assembler, Budget, EndedCall, OpenCall
 from .compaction import compact
+from .events import Events
 
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
-_HELD_BYTES = 64 << 20  #: of bodies, over all journals; further ones are read again from their segments
+HELD_BYTES = 64 << 20  #: of bodies, over all journals; further ones are read again from their segments
 _ENOUGH_BYTES = 8 << 20  #: of ended calls that wait to be handed out: nothing more is read before some are
 _ENOUGH_CALLS = 2000
 
@@ -122,14 +123,17 @@ class Followed:
 class Journals:
     """Finds journals as they appear and reads them all: ``look``, ``take`` until None, ``cut``, ``committed``."""
 
-    def __init__(self, directory: Path, positions: dict[str, Position], stored: dict[str, set[int]]) -> None:
+    def __init__(
+        self, directory: Path, positions: dict[str, Position], stored: dict[str, set[int]], held_bytes: int = HELD_BYTES
+    ) -> None:
         self.followed: dict[str, Followed] = {}
         self._directory = directory
         self._positions = positions
         self._stored = stored
-        self._budget = Budget(_HELD_BYTES)
+        self._budget = Budget(held_bytes)
         self._waiting: deque[Due] = deque()
         self._waiting_bytes = 0
+        self._events = Events()
         self._looked_us = 0
 
     def look(self) -> bool:
@@ -140,6 +144,8 @@ class Journals:
         self._find()
         before = self._read_bytes
         found = [Due(followed, ended) for followed in self.followed.values() for ended in followed.read()]
+        for name, followed in self.followed.items():
+            self._events.add(name, _taken(followed.assembler.events))
         if found:
             self._waiting = deque(sorted((*self._waiting, *found), key=lambda due: due.ended.ended_us))
             self._waiting_bytes += sum(due.ended.size for due in found)
@@ -168,6 +174,10 @@ class Journals:
     def jobs(self) -> list[Job]:
         """What was asked for since the last time."""
         return [job for followed in self.followed.values() for job in _taken(followed.assembler.jobs)]
+
+    def events(self) -> list[Event]:
+        """The next ones that were said, in the order of time: the commit of the next ``cut`` has to bring them."""
+        return self._events.take()
 
     def begun(self) -> list[Begin]:
         """Calls that were accepted since the last time."""
@@ -217,7 +227,7 @@ class Journals:
     @property
     def idle(self) -> bool:
         """Everything that is there has been handed out."""
-        return not self._waiting and self.lag_bytes == 0
+        return not self._waiting and not self._events and self.lag_bytes == 0
 
     def close(self) -> None:
         """Let go of all files."""
@@ -232,11 +242,11 @@ class Journals:
     def _enough_waits(self) -> bool:
         """What can be handed out at once is enough for now; memory follows the backlog otherwise."""
         much = self._waiting_bytes >= _ENOUGH_BYTES or len(self._waiting) >= _ENOUGH_CALLS
-        return much and self._waiting[0].ended.ended_us <= self._looked_us
+        return self._events.enough or (much and self._waiting[0].ended.ended_us <= self._looked_us)
 
     def _waiting_seqs(self) -> dict[str, int]:
-        """journal → the oldest sequence of its calls that were not handed out."""
-        oldest: dict[str, int] = {}
+        """journal → the oldest sequence of its calls and events that were not handed out."""
+        oldest = self._events.seqs()
         for due in self._waiting:
             oldest[due.journal.name] = min(oldest.get(due.journal.name, due.ended.first_seq), due.ended.first_seq)
         return oldest

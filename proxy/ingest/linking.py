@@ -67,7 +67,7 @@ def ties(parsed: Parsed) -> Ties:
         tool_ids=tuple(islice(_tool_ids(messages, runs), _MOST_IDS)),
         echoes=tuple(_echoes(messages, runs)),
         answers=tuple(_answers(parsed, messages, runs)),
-        tasks=tuple(islice(_tasks(parsed.tool_calls), _MOST)),
+        tasks=tuple(islice(_tasks(parsed.tool_calls), _MOST)) if parsed.tool_calls else (),
         begins=tuple(islice(_beginnings(messages), _MOST)) if not runs and previous is None else (),
     )
 

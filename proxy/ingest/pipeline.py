@@ -19,6 +19,7 @@ from ..bodies.prefixes import Prefixes
 from ..clock import id_text, wall_us
 from ..config import Config
 from ..records import Call, Exchange, Status, evolve
+from .memory import shares
 from .programs import Program
 from .stages import STAGES, STAGES_OF_NO_LOG, STAGES_OF_RUNNING, Item, Stage, first_item, is_plain, judge
 
@@ -40,7 +41,10 @@ class Pipeline:
         self._quarantine = quarantine
         self._stages = stages
         self._salt = salt
-        self._prefixes = Prefixes()
+        self._prefixes = self._no_prefixes()
+
+    def _no_prefixes(self) -> Prefixes:
+        return Prefixes(shares(self._config.ingest.memory_mb).beginnings)
 
     def under(self, config: Config) -> Pipeline:
         """The same with other settings."""
@@ -65,7 +69,7 @@ class Pipeline:
             return self._prefixes.cut(exchange.request_body, of_project, space)
         except Exception:
             log.exception("the request of call %s cannot be cut; it is stored as one piece", id_text(begin.id))
-            self._prefixes = Prefixes()
+            self._prefixes = self._no_prefixes()
             return uncut(exchange.request_body, of_project)
 
     def _through(self, stage: Stage, item: Item) -> Item:

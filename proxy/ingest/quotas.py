@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -58,12 +59,13 @@ def _sources() -> tuple[_Source, ...]:
 
 SOURCES = _sources()
 _PASSED_ON = "llm_provider-"  #: LiteLLM's prefix of a provider's own headers
+_PLACES = {prefix + source.header: place for place, source in enumerate(SOURCES) for prefix in ("", _PASSED_ON)}
 
 
 def quotas(headers: Mapping[str, str], at_us: int) -> dict[str, int]:
     """Columns of ``records.Call`` by the answer's headers (lower-case names); ``at_us``: wall time of the answer."""
     found: dict[str, int] = {}
-    for source in SOURCES:
+    for source in map(SOURCES.__getitem__, sorted({_PLACES[name] for name in headers if name in _PLACES})):
         value = headers.get(source.header) or headers.get(_PASSED_ON + source.header)
         if value and source.column not in found:
             number = _READERS[source.kind](value.strip(), at_us)
@@ -83,7 +85,8 @@ def _milliseconds(value: str, _: int) -> int | None:
 
 def _moment(value: str, at_us: int) -> int | None:
     """How long from now, of ``6m0s``, ``1.5``, a date, or seconds since 1970."""
-    span_us = _span(value)
+    text = value.replace(" ", "")
+    span_us = _span(text) if 0 < len(text) <= _LONGEST_SPAN else None
     if span_us is None:
         when_us = _date(value)
     elif span_us > _EPOCH_S * 1_000_000:
@@ -93,18 +96,17 @@ def _moment(value: str, at_us: int) -> int | None:
     return None if when_us is None else min(max(0, when_us - at_us), _LONGEST_US)
 
 
-def _span(value: str) -> int | None:
+@lru_cache(1024)  # every answer has some, mostly the same
+def _span(text: str) -> int | None:
     """µs of ``1h2m3.5s``, ``120ms``, ``20``; None for anything else."""
-    text, total = value.replace(" ", ""), 0.0
-    if len(text) > _LONGEST_SPAN:
-        return None
+    total = 0.0
     while text:
         match = _SPAN.match(text)
         if match is None:
             return None
         total += float(match[1]) * _UNITS_US[match[2] or ""]
         text = text[match.end() :]
-    return round(total) if value else None
+    return round(total)
 
 
 def _date(value: str) -> int | None:

@@ -15,14 +15,16 @@ from ..bodies.cut import Cut
 from ..clock import id_text
 from ..config import Config
 from ..dialects.table import dialect_of, parse_as
+from ..pricing.charged import priced
 from ..pricing.overrides import overrides
-from ..pricing.prices import Priced, nano_usd, price
+from ..pricing.prices import price
 from ..pricing.tokens import estimate
 from ..records import (
     DEFAULT_PROJECT,
     PREVIEW_CHARACTERS,
     Call,
     Exchange,
+    Header,
     Message,
     Outcome,
     Parsed,
@@ -34,8 +36,8 @@ from ..records import (
     evolve,
 )
 from ..store.base import StoredCall
-from ..wire.headers import HeaderMaps, header_maps, key_fingerprint
-from ..wire.identity import HEADERS, row_of
+from ..wire.headers import LOWER, HeaderMaps, header_maps, key_fingerprint, telling
+from ..wire.identity import HEADERS, OURS, row_of
 from . import linking, quality, spans
 from .exclusion import excluded
 from .identity import COLUMNS, identify
@@ -46,8 +48,7 @@ from .quotas import quotas
 COUNTS = ("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens")
 _ERROR_CHARACTERS = 2000
 _REQUEST_IDS = ("x-request-id", "request-id", "apim-request-id", "x-amzn-requestid")
-_OURS = "x-llmtap-"
-_KNOWN = [row.name for row in HEADERS if row.name.startswith(_OURS)]
+_KNOWN = [row.name for row in HEADERS if row.name.startswith(OURS)]
 
 
 class Item(Struct, frozen=True, kw_only=True):
@@ -137,15 +138,16 @@ def name(item: Item) -> Item:
     """Who asked: headers, body fields, and the program on this machine."""
     begin = item.exchange.begin
     request = item.headers.request
-    who = identify(begin.headers, item.parsed.identity)
+    headers = telling(begin.headers)
+    who = identify(headers, item.parsed.identity)
     program = item.program
     named: dict[str, str] = {column: who.columns[column] for column in COLUMNS if column in who.columns}
     if begin.project != DEFAULT_PROJECT:
         named.pop("project", None)  # the path said it already
     item = item.with_call(
         **named,
-        notes=(*item.call.notes, *_misspelt(h.name.decode("latin-1").lower() for h in begin.headers)),
-        key=key_fingerprint(begin.headers, begin.target),
+        notes=(*item.call.notes, *_misspelt(headers)),
+        key=key_fingerprint(headers, begin.target),
         client=request.get("user-agent") or None,
         metadata=who.metadata,
         tags=who.tags,
@@ -159,10 +161,10 @@ def name(item: Item) -> Item:
     return exclude(item)
 
 
-def _misspelt(request: Iterable[str]) -> Iterator[str]:
+def _misspelt(request: Iterable[Header]) -> Iterator[str]:
     """Headers that were meant for llmtap, and that it does not know."""
-    for sent in sorted(request):
-        if sent.startswith(_OURS) and (row_of(sent) is None or sent == f"{_OURS}meta-"):
+    for sent in sorted([name for header in request if (name := LOWER[header.name]).startswith(OURS)]):
+        if row_of(sent) is None or sent == f"{OURS}meta-":
             close = difflib.get_close_matches(sent, _KNOWN, n=1)
             yield f"unknown header {sent}{f'; did you mean {close[0]}?' if close else ''}"
 
@@ -170,7 +172,7 @@ def _misspelt(request: Iterable[str]) -> Iterator[str]:
 def exclude(item: Item) -> Item:
     """Whether a rule keeps the call out of lists and sums; of a call that is not to be kept, by its path alone."""
     ruled_out = excluded(item.config.exclude, item.call, item.headers.request)
-    return item.with_call(excluded=item.call.excluded or ruled_out)
+    return item.with_call(excluded=ruled_out) if ruled_out and not item.call.excluded else item
 
 
 def read_answer_headers(item: Item) -> Item:
@@ -226,9 +228,9 @@ def count(item: Item) -> Item:
         return item
     counts = {name: getattr(usage, name) for name in COUNTS}
     known = any(value is not None for value in counts.values())
-    return evolve(item, parsed=evolve(item.parsed, usage=usage)).with_call(
-        tokens_source=source if known else None, **counts
-    )
+    if usage is not item.parsed.usage:
+        item = evolve(item, parsed=evolve(item.parsed, usage=usage))
+    return item.with_call(tokens_source=source if known else None, **counts)
 
 
 def _wants_counting(item: Item, usage: Usage | None) -> bool:
@@ -247,25 +249,6 @@ def value(item: Item) -> Item:
     """Cost, by served model, at the price of the call's day."""
     cost = price(priced(item.exchange, item.headers, item.parsed), overrides(item.config.prices))
     return item if cost is None else item.with_call(cost_nano_usd=cost.nano_usd, cost_source=cost.source)
-
-
-def priced(exchange: Exchange, headers: HeaderMaps, parsed: Parsed) -> Priced:
-    """What a call's price depends on."""
-    begin, reported = exchange.begin, parsed.cost_nano_usd
-    if reported is None and not parsed.stream:  # a stream's head comes before its cost
-        reported = nano_usd(headers.response.get("x-litellm-response-cost"))
-    named = headers.request.get("helicone-model-override")  # what a private deployment is charged as
-    return Priced(
-        model=named or parsed.model or parsed.model_requested,
-        usage=parsed.usage,
-        at_us=begin.started_at_us,
-        base=begin.base,
-        upstream=begin.upstream,
-        service_tier=parsed.service_tier,
-        speed=parsed.speed,
-        region=parsed.region,
-        reported_nano_usd=reported,
-    )
 
 
 def time(item: Item) -> Item:
@@ -390,4 +373,9 @@ def _called_tools(parsed: Parsed) -> str | None:
 
 
 def _preview(text: str | None) -> str | None:
-    return " ".join(text[: PREVIEW_CHARACTERS * 4].split())[:PREVIEW_CHARACTERS] if text else None
+    if not text:
+        return None
+    shown = " ".join(text[: PREVIEW_CHARACTERS * 5 // 4].split())
+    if len(shown) < PREVIEW_CHARACTERS:  # there are many blanks, or there is no more
+        shown = " ".join(text[: PREVIEW_CHARACTERS * 4].split())
+    return shown[:PREVIEW_CHARACTERS]

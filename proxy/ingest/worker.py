@@ -30,6 +30,7 @@ from .assembly import OpenCall
 from .housekeeping import Housekeeping
 from .jobs import Jobs
 from .journals import Due, Journals
+from .memory import shares
 from .pipeline import Pipeline, Quarantine
 from .programs import Program, Programs
 from .texts import Findable
@@ -129,13 +130,16 @@ class Worker:
         await self._patiently(lambda: self._jobs.take(asked))
         ended = self._take_batch()
         calls = [*ended, *(self._running(*open_call) for open_call in self._journals.running())]
+        said = self._journals.events()
         cut = self._journals.cut()
-        if calls or cut.gaps or cut.over or (cut.positions and self._position_due()):
-            await self._commit(Batch(calls=calls, positions=cut.positions, gaps=cut.gaps, finished_journals=cut.over))
+        if calls or said or cut.gaps or cut.over or (cut.positions and self._position_due()):
+            news = Batch(calls=calls, events=said, positions=cut.positions, gaps=cut.gaps, finished_journals=cut.over)
+            await self._commit(news)
             self._journals.committed(cut)
             self._vitals.add("calls_stored", len(ended))
         self._look_after()
-        worked = moved or bool(ended or cut.gaps or cut.over)
+        caught_up = await self._patiently(self._store.catch_up)
+        worked = moved or caught_up or bool(ended or said or cut.gaps or cut.over)
         return await self._work(busy=worked) or worked
 
     async def _look_up(self, begun: list[Begin]) -> None:
@@ -209,7 +213,7 @@ class Worker:
         try:
             await self._write(batch)
         except POISON:
-            log.exception("a batch cannot be stored as it is; its calls are stored one by one")
+            log.exception("a batch cannot be stored as it is; its calls and events are stored one by one")
             await self._commit_singly(batch)
         self._vitals["last_commit_us"] = monotonic_us()
 
@@ -231,13 +235,16 @@ class Worker:
                 await asyncio.sleep(pause_s)
 
     async def _commit_singly(self, batch: Batch) -> None:
-        """One call of the batch is poison: the others keep their findings, that one a bare row."""
+        """Something in the batch is poison: calls keep their findings, but for that one; an event is left out."""
         for stored in batch.calls:
             for version in self._ever_simpler(stored):
                 with contextlib.suppress(*POISON):
                     await self._write(Batch(calls=[version]))
                     break
-        await self._write(evolve(batch, calls=()))
+        for event in batch.events:
+            with contextlib.suppress(*POISON):
+                await self._write(Batch(events=[event]))
+        await self._write(evolve(batch, calls=(), events=()))
 
     def _ever_simpler(self, stored: StoredCall) -> Iterator[StoredCall]:
         yield stored
@@ -283,11 +290,14 @@ async def ingest(
     config: Config, data_dir: Path, vitals: Vitals, stop: asyncio.Event, relay_name: str | None = None
 ) -> None:
     """Open the store and work; the caller holds the writer lock."""
-    store = await SqliteStore.open(data_dir, policy=Policy.of(config), full_text=Limits.of(config))
+    memory = shares(config.ingest.memory_mb)
+    store = await SqliteStore.open(
+        data_dir, policy=Policy.of(config), full_text=Limits.of(config), memory_bytes=memory.store
+    )
     try:
         positions = await store.positions()
         stored = {name: await store.stored_seqs(name, position.low_seq) for name, position in positions.items()}
-        journals = Journals(data_dir / "journal", positions, stored)
+        journals = Journals(data_dir / "journal", positions, stored, memory.waiting)
         alive = [path.name for path in (data_dir / "journal").iterdir() if not path.name.startswith(".")]
         await store.interrupt_running(alive, wall_us())
         vitals["ready"] = 1

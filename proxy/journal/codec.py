@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import msgspec
 
-from ..records import Begin, End, Head, Job, Part, Side
+from ..records import Begin, End, Event, Head, Job, Part, Side
 from .frame import Kind
 
-Record = Begin | Part | Head | End | Job
+Record = Begin | Part | Head | End | Job | Event
 _PART = struct.Struct("<16sBxHQ")
 _MARK = struct.Struct("<QQ")
 MAX_MARKS = 256  #: per part; a capture flushes before it has more
@@ -52,11 +52,12 @@ def _decode_part(payload: bytes) -> Part:
     return Part(id=call_id, side=Side(side), offset=offset, data=payload[data_at:], marks=marks)
 
 
-_KINDS: dict[type, int] = {Begin: Kind.BEGIN, Head: Kind.HEAD, End: Kind.END, Job: Kind.JOB}
+_KINDS: dict[type, int] = {Begin: Kind.BEGIN, Head: Kind.HEAD, End: Kind.END, Job: Kind.JOB, Event: Kind.EVENT}
 _DECODERS: dict[int, Callable[[bytes], Record]] = {
     Kind.BEGIN: msgspec.msgpack.Decoder(Begin).decode,
     Kind.HEAD: msgspec.msgpack.Decoder(Head).decode,
     Kind.END: msgspec.msgpack.Decoder(End).decode,
     Kind.JOB: msgspec.msgpack.Decoder(Job).decode,
+    Kind.EVENT: msgspec.msgpack.Decoder(Event).decode,
     Kind.PART: _decode_part,
 }

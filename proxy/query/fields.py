@@ -34,6 +34,9 @@ class Kind(enum.Enum):
     TAGS = "a tag in single quotes"
     SCORE = "a number, after scores.NAME"
     TOOL = "the name of a tool in single quotes"
+    REVIEW = "good, bad or mixed, in single quotes"
+    REVIEWER = "the name of a reviewer in single quotes"
+    JUDGED = "score, review, comment, correction or note, in single quotes"
     WORDS = "words in single quotes, after match"
 
 
@@ -49,8 +52,8 @@ _PATTERN = ("like", "ilike")
 OPERATORS: dict[Kind, tuple[str, ...]] = {
     **dict.fromkeys((Kind.TEXT, Kind.MODEL, Kind.METADATA), (*_EQUAL, *_ORDER, "in", *_PATTERN)),
     **dict.fromkeys((*NUMERIC, Kind.TIME), (*_EQUAL, *_ORDER, "in")),
-    **dict.fromkeys((Kind.TAGS, Kind.TOOL), (*_EQUAL, "in", *_PATTERN)),
-    Kind.ID: (*_EQUAL, "in"),
+    **dict.fromkeys((Kind.TAGS, Kind.TOOL, Kind.REVIEWER), (*_EQUAL, "in", *_PATTERN)),
+    **dict.fromkeys((Kind.ID, Kind.REVIEW, Kind.JUDGED), (*_EQUAL, "in")),
     Kind.FLAG: _EQUAL,
     Kind.WORDS: (),
 }
@@ -136,8 +139,8 @@ _TABLE = (
         indexed=True,
     ),
     Field("tags", Kind.TAGS, "tags has 'x', or = 'x': the call carries the tag x", "tags", indexed=True, short="tag"),
-    _text("request_id", "the upstream's id of the request"),
-    _text("response_id", "the id in the answer"),
+    _text("request_id", "the upstream's id of the request", indexed=True),
+    _text("response_id", "the id in the answer", indexed=True),
     _number("request_bytes", "size of the request's body"),
     _number("response_bytes", "size of the answer's body"),
     _text("trace", "id of the trace that the client named", groupable=True),
@@ -177,6 +180,23 @@ _TABLE = (
     Field(
         "scores", Kind.SCORE, "a score: scores.NAME, the mean where several gave one", "", indexed=True, short="score"
     ),
+    Field(
+        "review",
+        Kind.REVIEW,
+        "what reviewers think, the score review: good or bad, mixed where they are of two minds",
+        "",
+        groupable=True,
+        indexed=True,
+    ),
+    Field("reviewer", Kind.REVIEWER, "reviewer = 'x': x has reviewed the call", "", indexed=True),
+    Field(
+        "judged",
+        Kind.JUDGED,
+        "judged = 'note': people, or programs, have said such a thing of the call; is null: nothing",
+        "",
+        indexed=True,
+        short="has",
+    ),
     Field("tool", Kind.TOOL, "tool = 'x': the answer asked for the tool x", "", indexed=True),
     _words("text", "words in what is new in the request, in the answer, the system prompt or the tools"),
     _words("input", "words in the messages that the request brought"),
@@ -186,6 +206,13 @@ _TABLE = (
 )
 FIELDS: dict[str, Field] = {field.name: field for field in _TABLE}
 SHORT: dict[str, Field] = {field.short: field for field in _TABLE if field.short}
+
+#: What a field's values can be, where these are few.
+CHOICES: dict[str, tuple[str, ...]] = {
+    "status": tuple(Status),
+    "review": ("good", "bad", "mixed"),
+    "judged": ("score", "review", "comment", "correction", "note"),
+}
 
 #: Spans of time that reports group by, in the viewer's time zone.
 SPANS = {

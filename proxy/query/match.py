@@ -1,6 +1,6 @@
 """A filter against one call, without a store: the same answer as a store gives for that row.
 
-Words, scores and tools do not lie in the row: ``needs_store`` says when a filter speaks of them.
+Words, tools and what people say do not lie in the row: ``needs_store`` says when a filter speaks of them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from .fields import FIELDS, Field, Kind, stored
 from .patterns import is_like
 from .tree import And, Comparison, Filter, Match, Not, Or, Scalar, leaves
 
-_BESIDE = (Kind.WORDS, Kind.SCORE, Kind.TOOL)
+_BESIDE = (Kind.WORDS, Kind.SCORE, Kind.TOOL, Kind.REVIEW, Kind.REVIEWER, Kind.JUDGED)
 _OF_OTHERS = ("conversation",)  # any call of a conversation may name it
 _DATED = r"(?:-\d{4}-\d\d-\d\d|-\d{8})?"
 _NUMBER = re.compile(r"[ \t\n\v\f\r]*([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)[ \t\n\v\f\r]*", re.IGNORECASE | re.ASCII)

@@ -34,8 +34,9 @@ _SEVERAL_WORDS = {
     "ilike": "include one that is, in any case, like",
     "not ilike": "include none that is, in any case, like",
 }
-_OF_KIND = {Kind.TIME: _TIME_WORDS, Kind.TAGS: _SEVERAL_WORDS, Kind.TOOL: _SEVERAL_WORDS}
-_NAMES = {"tool": "tools asked for"}
+_SEVERAL = (Kind.TAGS, Kind.TOOL, Kind.REVIEWER, Kind.JUDGED)
+_OF_KIND = {Kind.TIME: _TIME_WORDS, **dict.fromkeys(_SEVERAL, _SEVERAL_WORDS)}
+_NAMES = {"tool": "tools asked for", "reviewer": "reviewers", "judged": "judgements"}
 _UNITS = {Kind.MONEY: " US dollars", Kind.DURATION: " ms"}
 _SEARCHED = {
     "text": "text",

@@ -97,6 +97,14 @@ def bins(first_us: int, last_us: int, zone: tzinfo, most: int) -> tuple[str, tup
     return _STEPS[-1][0], tuple(_edges(first_us, last_us, zone, _STEPS[-1][1]))[-most:]
 
 
+_SPANS = {"minute": _MINUTE, "hour": _HOUR, "day": _DAY, "week": 7 * _DAY}
+
+
+def edges(first_us: int, last_us: int, zone: tzinfo, span: str) -> tuple[int, ...]:
+    """Where each ``minute``, ``hour``, ``day`` or ``week`` of a period begins, one after the other."""
+    return tuple(_edges(min(first_us, _LAST_US), min(last_us, _LAST_US), zone, _SPANS[span]))
+
+
 def _edges(first_us: int, last_us: int, zone: tzinfo, step: timedelta) -> Iterator[int]:
     """In wall time; an hour that clocks leave out gives no bin."""
     at = _floor(moment(first_us, zone).replace(tzinfo=None), step)

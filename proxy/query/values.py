@@ -16,8 +16,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from msgspec import Struct
 
 from ..errors import QueryError
-from ..records import Status
-from .fields import NUMERIC, OPERATORS, Field, Kind, nearest
+from .fields import CHOICES, NUMERIC, OPERATORS, Field, Kind, nearest
 from .spans import microseconds, moment
 from .tree import Scalar
 
@@ -88,9 +87,10 @@ def _text(field: Field, op: str, written: str, viewer: Viewer, at: int | None) -
         return time_us(written, viewer.zone, at)
     if field.kind is Kind.ID:
         return _uuid(written, at)
-    if field.name == "status" and op.removeprefix("not ") in ("=", "!=", "in") and written not in tuple(Status):
+    known = CHOICES.get(field.name, ())
+    if known and op.removeprefix("not ") in ("=", "!=", "in") and written not in known:
         raise QueryError(
-            f"there is no status {written!r}{nearest(written, tuple(Status))}; known: {', '.join(Status)}", at
+            f"there is no {field.name} {written!r}{nearest(written, known)}; known: {', '.join(known)}", at
         )
     return written
 

@@ -17,10 +17,11 @@ from msgspec import Struct
 from ..bodies.cut import Cut
 from ..query.tree import Filter
 from ..records import Call, Event, Exchange, Score, Ties, ToolResult, ToolSpan
-from . import judgements
 from .judgements import AuditRow, Judgements, TagInfo, View
+from .judgements import Score as MeanScore
 from .policy import Absence, Hold, Policy, Prunable, Purged
 from .texts import COLUMNS, Texts
+from .traces import Conversation, PromptVersion, Trace
 
 JSON = dict[str, Any]
 
@@ -178,12 +179,17 @@ class Behind(Struct, frozen=True, kw_only=True):
     since_us: int | None = None  #: when the first of them was written
 
 
-class Found(Struct, frozen=True, kw_only=True):
-    """What a search by words found, and how far that can be relied on."""
+class Looked(Struct, frozen=True, kw_only=True):
+    """A page of a list that is looked for in bounded steps."""
 
     calls: list[Call]
-    next: str | None = None  #: what to give as ``before`` to go on; None: all has been searched
-    back_to_us: int | None = None  #: the moment of the last call looked at, when the search stopped early
+    next: str | None = None  #: what to give as ``before`` to go on; None: all has been looked at
+    back_to_us: int | None = None  #: the moment of the last call looked at, when the look stopped early
+
+
+class Found(Looked, frozen=True, kw_only=True):
+    """What a search by words found, and how far that can be relied on."""
+
     behind: Behind
     problems: tuple[str, ...] = ()  #: files that could not be searched
 
@@ -207,61 +213,6 @@ class JobRow(Struct, frozen=True, kw_only=True):
     state: str = JobState.WAITING
     request: JSON  #: its parameters
     receipt: JSON = {}  #: what was done, so far
-
-
-class Conversation(Struct, frozen=True, kw_only=True):
-    """Calls whose texts continue each other, summed up; excluded calls are left out.
-
-    Unlike sums of a report, they are held in bounds: 10^12 tokens of a call.
-    """
-
-    id: str  #: of its first call
-    last: str  #: id of its newest call
-    project: str
-    user: str | None
-    session: str | None  #: as the first call names it
-    trace: str | None
-    started_at_us: int
-    ended_at_us: int  #: of the newest call: its last byte, or its accept while it runs
-    calls: int
-    tools: int  #: that answers asked for
-    errors: int  #: status error, truncated or interrupted
-    input_tokens: int
-    output_tokens: int
-    cost_nano_usd: int
-    outcome: str  #: status of the newest call
-    preview: str | None  #: first words of the first call
-    started_by: str | None = None  #: id of the call whose answer had a tool begin this one, by a sub-agent
-
-
-class Step(Struct, frozen=True, kw_only=True):
-    """A call in its conversation."""
-
-    call: Call
-    depth: int  #: 0 on the first branch; a branch beside another is one deeper
-    tools: tuple[ToolSpan, ...] = ()
-    begun: tuple[Trace, ...] = ()  #: conversations of sub-agents that its tools began
-
-
-class Trace(Struct, frozen=True, kw_only=True):
-    """A conversation with all that belongs to it."""
-
-    conversation: Conversation
-    steps: tuple[Step, ...]  #: a call before those that continue it, the oldest branch first
-    missing: int = 0  #: calls that there was no room for: the newest are here
-    beside: tuple[Conversation, ...] = ()  #: others of the session, or else the trace, that the client named
-
-
-class PromptVersion(Struct, frozen=True, kw_only=True):
-    """A system prompt of a project; places in it that vary are ``…``."""
-
-    project: str
-    number: int  #: from 1
-    line: int  #: number of the first version of the same prompt
-    predecessor: int | None
-    first_us: int  #: when the first call with it was accepted
-    last_us: int
-    text: str
 
 
 class Reader(Protocol):
@@ -294,6 +245,23 @@ class Reader(Protocol):
         store cannot answer. ``news``: of the changed ones, those
         that came or ended since, not those whose rows were derived anew or linked to others. Excluded
         calls are left out, unless ``every`` is set or the filter speaks of ``excluded`` itself.
+        """
+        ...
+
+    async def look(
+        self,
+        where: Filter | None = None,
+        *,
+        before: str | None = None,
+        after: str | None = None,
+        limit: int = 50,
+        every: bool = False,
+        order: Order = Order.NEWEST,
+    ) -> Looked:
+        """As ``find``, for people who wait: where no index knows which calls match, it stops after a while.
+
+        ``before``: ``next`` of an earlier answer, or where a call stands: its id by newest, its rev by last updated.
+        ``after``: the calls that stand just above such a place; ``next`` goes on there. Raises ``QueryError``.
         """
         ...
 
@@ -357,8 +325,11 @@ class Reader(Protocol):
         """
         ...
 
-    async def conversation(self, call_id: str, *, limit: int = 1000) -> Trace:
-        """The trace of a call, whichever of its calls that is. Raises ``CallNotFound``, also for one without any."""
+    async def conversation(self, call_id: str, *, limit: int = 1000, before: str | None = None) -> Trace:
+        """The trace of a call, whichever of its calls that is. Raises ``CallNotFound``, also for one without any.
+
+        ``before``: of the calls after the first, only those that were accepted before the one with this id.
+        """
         ...
 
     async def prompts(self, project: str) -> list[PromptVersion]:
@@ -412,7 +383,7 @@ class Reader(Protocol):
         """What people said of a call. Raises ``CallNotFound``."""
         ...
 
-    async def scores(self, call_ids: Sequence[str]) -> dict[str, list[judgements.Score]]:
+    async def scores(self, call_ids: Sequence[str]) -> dict[str, list[MeanScore]]:
         """Of each of these calls that has any, its scores by name."""
         ...
 
@@ -491,6 +462,13 @@ class Store(Reader, Protocol):
 
         ``after`` is None to begin with, and then what the step before said. Days that rows were deleted
         of are left as they are.
+        """
+        ...
+
+    async def catch_up(self) -> bool:
+        """Do a bounded step of what events have left to do, as a tag that is renamed on many calls; whether it did any.
+
+        Costs nothing when there is nothing to do.
         """
         ...
 

@@ -70,6 +70,11 @@ class Policy(Struct, frozen=True, kw_only=True):
         days = self.keeping(project).bodies
         return f"{days}d" if days else FOREVER
 
+    @property
+    def classes(self) -> int:
+        """How many retention classes bodies are divided among."""
+        return len({keeping.bodies for keeping in (self.usual, *self.projects.values())})
+
     def bodies_before_us(self, project: str | None, now_us: int) -> int | None:
         """Bodies of calls accepted before then have expired; None: never."""
         return self._before_us(self.keeping(project).bodies, now_us)

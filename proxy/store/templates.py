@@ -25,6 +25,7 @@ _CONTEXT = 40  #: characters before a span that say whether a sentence begins th
 _SENTENCE = re.compile(r"(?:^|[.!?:;\n]|[-*#>]|\d[.)])\s*\Z")
 _DATA = re.compile(r"[\d.,:/+@_%-]*\d[\w.,:/+@_%-]*|\S+@\S+|[ap]m|utc|gmt|[a-z]{2,4}t", re.IGNORECASE)
 _SIMILAR = 0.5  #: of the text
+_AKIN = 0.3  #: of the words
 
 
 class Template(Struct, frozen=True, array_like=True):
@@ -83,8 +84,16 @@ def _aligned(old: str, new: str) -> Iterator[Pair]:
         if before == after:
             yield before, after
             continue
-        words = _blocks(_TOKENS.findall(before), _TOKENS.findall(after))
+        words = _blocks(_TOKENS.findall(before), _TOKENS.findall(after)) if _are_akin(before, after) else None
         yield from words if words is not None else [(before, after)]
+
+
+def _are_akin(old: str, new: str) -> bool:
+    """Whether comparing their words may lead to anything: long texts about other things share but the usual ones."""
+    if max(len(old), len(new)) <= SHORT or _GAP in old:
+        return True
+    before, after = Counter(old.split()), Counter(new.split())
+    return (before & after).total() >= _AKIN * max(before.total(), after.total())
 
 
 def _blocks(old: Sequence[str], new: Sequence[str]) -> list[Pair] | None:

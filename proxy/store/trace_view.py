@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from ..clock import rfc3339
 from ..records import ToolSpan
-from .base import JSON, Conversation, PromptVersion, ReportRow, Step, Trace
+from .base import JSON, ReportRow
+from .traces import Conversation, PromptVersion, Step, Trace
 from .view import summary_json
 
 _NANO = 1_000_000_000

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from proxy.ingest.identity import COLUMNS, identify
 from proxy.records import Header
-from proxy.wire.headers import Fingerprints, Recorder
+from proxy.wire.headers import Fingerprints, Recorder, telling
 from proxy.wire.identity import BODY, HEADERS, MEANINGS, row_of
 
 RECORDER = Recorder(Fingerprints(b"k" * 32))
@@ -220,3 +220,26 @@ def test_nothing_in_a_value_raises(headers: dict[str, str], data: st.DataObject)
     lines = [(name.encode(), value.encode("utf-8", "replace")) for name, value in headers.items()]
     found = identify(RECORDER.headers(lines), data.draw(st.dictionaries(names, st.text())))
     assert all(isinstance(value, str) and value for value in found.columns.values())
+
+
+@given(st.permutations([("X-LLMTAP-User", "ada"), ("Helicone-User-Id", "bob"), ("Accept", "*/*"), ("X-Bf-Vk", "k")]))
+def test_neither_order_nor_case_of_headers_counts_but_the_table(lines: list[tuple[str, str]]) -> None:
+    recorded = RECORDER.headers([(name.encode(), value.encode()) for name, value in lines])
+    assert identify(recorded, {}).columns == {"user": "ada"}
+    assert identify(telling(recorded), {}) == identify(recorded, {})
+
+
+FIELDS = st.sampled_from([*(row.name for row in BODY), "metadata.", "metadata.é", "labels.team", "metadata", "users"])
+
+
+@given(st.dictionaries(FIELDS | st.text(max_size=300), st.text(max_size=8)))
+def test_a_field_of_a_body_is_read_by_its_first_row_and_rows_in_their_order(body: dict[str, str]) -> None:
+    rows: dict[str, str] = {}
+    for row in BODY:
+        for name in body:
+            if name == row.name or (row.name.endswith("*") and name.startswith(row.name[:-1])):
+                rows.setdefault(name, row.name)
+    ordered = {name: body[name] for name in rows}
+    assert identify((), body) == identify((), ordered)
+    unknown = {name: value for name, value in body.items() if name not in rows}
+    assert identify((), unknown) == identify((), {})

@@ -94,3 +94,20 @@ def test_every_source_fills_a_column() -> None:
 @given(st.dictionaries(st.sampled_from([source.header for source in SOURCES]), st.text()))
 def test_nothing_in_a_value_raises(headers: dict[str, str]) -> None:
     assert all(value >= 0 for value in quotas(headers, NOON_US).values())
+
+
+PASSED_ON = [f"llm_provider-{source.header}" for source in SOURCES]
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from([source.header for source in SOURCES] + PASSED_ON + ["date", "x-request-id"]),
+        st.sampled_from(["", " ", "7", "6m0s", "1.5", "never", "9" * 40, " 20ms "]),
+    )
+)
+def test_sources_are_asked_in_their_order_and_a_providers_own_header_first(headers: dict[str, str]) -> None:
+    expected: dict[str, int] = {}
+    for source in SOURCES:
+        sent = headers.get(source.header) or headers.get(f"llm_provider-{source.header}") or ""
+        expected = quotas({source.header: sent}, NOON_US) | expected
+    assert quotas(headers, NOON_US) == expected

@@ -7,11 +7,13 @@ from typing import Any
 
 import orjson
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from proxy.config import Config, Exclude
 from proxy.ingest.pipeline import Pipeline, Quarantine
-from proxy.ingest.stages import Item
-from proxy.records import Begin, End, Exchange, Head, Header, Outcome, evolve
+from proxy.ingest.stages import Item, describe, first_item
+from proxy.records import PREVIEW_CHARACTERS, Begin, End, Exchange, Head, Header, Outcome, Parsed, evolve
 
 ID = b"\1" * 16
 NOON_US = 1_795_262_400_000_000  # 2026-11-21 12:00 UTC
@@ -146,3 +148,12 @@ def test_a_rule_excludes_also_what_is_not_to_be_kept(tmp_path: Path) -> None:
     config = Config(exclude=(Exclude(name="smoke", path="/v1/*"),))
     call = found(tmp_path, an_exchange(begin={"no_log": True}), config).call
     assert (call.excluded, call.model_requested, call.preview_input) == ("smoke", None, None)
+
+
+@given(st.lists(st.sampled_from(["a", "word", "b" * 159, "c" * 200, " ", "\n" * 180, " " * 700]), max_size=12))
+@settings(deadline=None)
+def test_a_preview_is_the_beginning_in_one_line_however_many_blanks_there_are(pieces: list[str]) -> None:
+    said = "".join(pieces)
+    item = evolve(first_item(an_exchange(), Config()), parsed=Parsed(output=said))
+    expected = " ".join(said[: PREVIEW_CHARACTERS * 4].split())[:PREVIEW_CHARACTERS]
+    assert (describe(item).call.preview_output or "") == expected

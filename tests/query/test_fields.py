@@ -15,7 +15,7 @@ from proxy.store.sqlite.files import connect_writer
 from proxy.store.sqlite.schema import migrate
 from scripts.fields_table import TABLE, document
 
-BESIDE = {Kind.WORDS, Kind.SCORE, Kind.TOOL}
+BESIDE = {Kind.WORDS, Kind.SCORE, Kind.TOOL, Kind.REVIEW, Kind.REVIEWER, Kind.JUDGED}
 VALUES = {
     Kind.ID: "01990000-0000-7000-8000-00000000aaaa",
     Kind.TIME: 1,
@@ -24,6 +24,8 @@ VALUES = {
     Kind.DURATION: 1,
     Kind.SCORE: 1,
     Kind.FLAG: True,
+    Kind.REVIEW: "good",
+    Kind.JUDGED: "note",
 }
 
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.errors import QueryError
-from proxy.query.fields import FIELDS, KEYED, OPERATORS, Kind
+from proxy.query.fields import CHOICES, FIELDS, KEYED, OPERATORS, Kind
 from proxy.query.parse import is_sql, parse_filter
 from proxy.query.sentence import sentence
 from proxy.query.tree import And, Comparison, Filter, Match, Not, Or, fields_of
@@ -147,7 +147,9 @@ texts = st.text(max_size=8) | st.text("ab'\"%_\\*,.:-> \0\n()é", max_size=8)
 quoted = texts.filter(lambda text: not any("\ud800" <= char <= "\udfff" for char in text))
 amounts = st.integers(-(10**17), 10**17) | st.floats(allow_nan=False, allow_infinity=False)
 VALUES: dict[Kind, st.SearchStrategy[Any]] = {
-    **dict.fromkeys((Kind.TEXT, Kind.MODEL, Kind.TAGS, Kind.TOOL), quoted),
+    **dict.fromkeys((Kind.TEXT, Kind.MODEL, Kind.TAGS, Kind.TOOL, Kind.REVIEWER), quoted),
+    Kind.REVIEW: st.sampled_from(CHOICES["review"]),
+    Kind.JUDGED: st.sampled_from(CHOICES["judged"]),
     **dict.fromkeys((Kind.NUMBER, Kind.MONEY, Kind.DURATION, Kind.SCORE), amounts),
     Kind.TIME: st.integers(-(10**15), 10**17),
     Kind.FLAG: st.booleans(),

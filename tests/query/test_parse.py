@@ -207,6 +207,9 @@ def test_every_field_can_be_written() -> None:
         Kind.ID: f"'{ID}'",
         Kind.TAGS: "'x'",
         Kind.TOOL: "'x'",
+        Kind.REVIEW: "'good'",
+        Kind.REVIEWER: "'x'",
+        Kind.JUDGED: "'note'",
         Kind.METADATA: "'x'",
     }
     for field in FIELDS.values():

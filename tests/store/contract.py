@@ -14,6 +14,7 @@ from proxy.query.parse import parse_filter
 from proxy.records import Call, evolve
 from proxy.store.base import Gap, Position, Reader, Store, StoredCall
 from tests.store.contract_conversations import ConversationsContract
+from tests.store.contract_judgements import JudgementsContract
 from tests.store.contract_links import LinksContract
 from tests.store.contract_queries import QueriesContract
 from tests.store.contract_reports import ReportsContract
@@ -34,7 +35,9 @@ OpenStore = Callable[[], Awaitable[Store]]
 OpenReader = Callable[[], Awaitable[Reader]]
 
 
-class StoreContract(ConversationsContract, LinksContract, QueriesContract, ReportsContract, RetentionContract):
+class StoreContract(
+    ConversationsContract, JudgementsContract, LinksContract, QueriesContract, ReportsContract, RetentionContract
+):
     """The promises of ``store.base``."""
 
     # --- what is written comes back ---------------------------------------------------------------

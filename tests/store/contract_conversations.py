@@ -12,7 +12,8 @@ import pytest
 from proxy.errors import CallNotFound
 from proxy.query.parse import parse_filter
 from proxy.records import Ties, ToolResult, ToolSpan, evolve
-from proxy.store.base import Store, StoredCall, Trace
+from proxy.store.base import Store, StoredCall
+from proxy.store.traces import Trace
 from tests.store.samples import NOON_US, collected, ended, running, write
 
 OpenStore = Callable[[], Awaitable[Store]]
@@ -376,6 +377,27 @@ class ConversationsContract:
         assert [each.id for each in trace.beside] == [named[2].call.id, named[1].call.id]
         assert [each.id for each in (await store.conversation(traced[0].call.id)).beside] == [traced[1].call.id]
         assert (await store.conversation(others[2].call.id)).beside == ()
+
+    async def test_a_long_conversation_is_read_in_parts(self, open_store: OpenStore) -> None:
+        store = await open_store()
+        calls = [talk(at, f"{at}", f"{at - 1}" if at else None) for at in range(7)]
+        excluded = talk(7, "7", "6", excluded="rerun")
+        await write(store, *calls, excluded)
+        ids = [each.call.id for each in calls]
+        parts = [
+            (None, 4, [0, 5, 6], 4),
+            (ids[5], 3, [0, 3, 4], 2),
+            (ids[3], 3, [0, 1, 2], 0),
+            (ids[1], 3, [0], 0),
+            (ids[0], 3, [0], 0),
+        ]
+        for before, limit, expected, missing in parts:
+            trace = await store.conversation(ids[2], limit=limit, before=before)
+            shown = [step.call.id for step in trace.steps if not step.call.excluded]
+            assert (shown, trace.missing) == ([ids[at] for at in expected], missing), before
+            assert trace.conversation.calls == 7
+        with pytest.raises(CallNotFound):
+            await store.conversation(ids[0], before=talk(0).call.id)
 
     async def test_calls_without_a_conversation(self, open_store: OpenStore) -> None:
         store = await open_store()

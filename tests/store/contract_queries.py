@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from proxy.errors import QueryError
 from proxy.query.match import matches
 from proxy.query.parse import parse_filter
 from proxy.query.tree import Comparison
@@ -166,3 +167,45 @@ class QueriesContract:
         for at, user in ((-1, "a"), (0, "b"), (1, "c")):
             await write(store, ended(user=user, started_at_us=NOON_US + at * DAY_US))
         assert await found(store, text) == users
+
+    # --- lists in bounded steps ---------------------------------------------------------------------
+
+    @pytest.mark.parametrize("order", list(Order))
+    @pytest.mark.parametrize("text", ["latency:>50", "model:rare", "latency:>50 model:rare", "created:>=2025-11-13"])
+    async def test_looking_page_by_page_finds_what_find_finds(
+        self, open_store: OpenStore, order: Order, text: str
+    ) -> None:
+        store = await open_store()
+        calls = [
+            ended(user=str(number), latency_us=number * 1000, model="rare" if number % 7 == 0 else "common")
+            for number in range(200)
+        ]
+        await write(store, *calls)
+        where = parse_filter(text, now_us=NOON_US)
+        wanted = [call.id for call in await store.find(where, limit=1000, order=order)]
+        got: list[str] = []
+        before = None
+        while (looked := await store.look(where, before=before, limit=7, order=order)).next is not None:
+            got += [call.id for call in looked.calls]
+            before = looked.next
+        got += [call.id for call in looked.calls]
+        assert got == wanted
+        last = looked.calls[-1] if looked.calls else await store.call(wanted[-1])
+        back, after = [], last.id if order is Order.NEWEST else str(last.rev)
+        while (looked := await store.look(where, after=after, limit=7, order=order)).next is not None:
+            back = [call.id for call in looked.calls] + back
+            after = looked.next
+        assert [*(call.id for call in looked.calls), *back] == wanted[: wanted.index(last.id)]
+
+    async def test_looking_for_all_is_the_newest(self, open_store: OpenStore) -> None:
+        store = await open_store()
+        assert (await store.look()).calls == []
+        await write(store, *(ended(user=str(number)) for number in range(5)))
+        assert "".join(call.user or "" for call in (await store.look(limit=3)).calls) == "432"
+
+    @pytest.mark.parametrize("place", ["", "x", "-1", "12x", "9" * 30, "0" * 36])
+    async def test_a_place_that_is_none_is_refused(self, open_store: OpenStore, place: str) -> None:
+        store = await open_store()
+        await write(store, ended())
+        with pytest.raises(QueryError, match="no place"):
+            await store.look(before=place)

@@ -15,11 +15,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from proxy.query.fields import FIELDS, KEYED, OPERATORS, Kind
+from proxy.query.fields import CHOICES, FIELDS, KEYED, OPERATORS, Kind
 from proxy.query.match import matches, needs_store
 from proxy.query.tree import And, Comparison, Filter, Not, Or, fields_of
 from proxy.records import Call, Score, ToolSpan, evolve
 from proxy.store.base import Batch, StoredCall
+from proxy.store.judgements import REVIEW
 from proxy.store.sqlite import rows
 from proxy.store.sqlite.candidates import candidates
 from proxy.store.sqlite.compile import compiled
@@ -70,9 +71,24 @@ VALUES: dict[Kind, st.SearchStrategy[Any]] = {
     Kind.TAGS: words,
     Kind.TOOL: words,
     Kind.SCORE: st.sampled_from([-1, 0, 0.5, 1]),
+    Kind.REVIEW: st.sampled_from(CHOICES["review"]),
+    Kind.REVIEWER: words | st.sampled_from(["0", "1"]),
+    Kind.JUDGED: st.sampled_from(CHOICES["judged"]),
 }
 COMPARABLE = [field.name for field in FIELDS.values() if field.kind is not Kind.WORDS]
-TELLING = ["model", "metadata", "metadata", "tags", "error_message", "tool", "scores", "status", "created", "excluded"]
+TELLING = [
+    "model",
+    "metadata",
+    "metadata",
+    "tags",
+    "error_message",
+    "tool",
+    "scores",
+    "review",
+    "status",
+    "created",
+    "excluded",
+]
 _LISTS = {"in": (1, 3), "between": (2, 2)}
 
 
@@ -127,7 +143,9 @@ calls = st.builds(
 )
 asked = st.lists(words, max_size=2)  # names of tools
 judged = st.dictionaries(
-    words.filter(bool), st.lists(st.sampled_from([-1.0, 0.0, 0.5, 1.0]), min_size=1, max_size=3), max_size=2
+    words.filter(lambda word: 0 < len(word) < 100) | st.just(REVIEW),
+    st.lists(st.sampled_from([-1.0, 0.0, 0.5, 1.0]), min_size=1, max_size=3),
+    max_size=2,
 )
 stored = st.lists(st.tuples(calls, asked, judged), max_size=5)
 Stored = list[tuple[Call, list[str], dict[str, list[float]]]]
@@ -142,7 +160,7 @@ class Kept:
         self.main = sqlite3.connect(path / "store" / "main.db", isolation_level=None)
 
     def fill(self, some: Stored) -> None:
-        for table in ("call", "posting", "tool_call", "score"):
+        for table in ("call", "call_name", "posting", "tool_call", "score", "opinion"):
             self.main.execute(f"DELETE FROM {table}")
         spans = [
             [ToolSpan(place=place, id=None, name=name, arguments_bytes=0, digest=0) for place, name in enumerate(names)]
@@ -188,6 +206,16 @@ def meant(where: Filter, call: Call, tools: list[str], scores: dict[str, list[fl
         case Comparison(field="scores", op=op, value=value, key=key):
             mean = fmean(scores[str(key)]) if key in scores else None
             return matches(Comparison("tokens_per_s", op, value), evolve(call, tokens_per_s=mean))
+        case Comparison(field="review", op=op, value=value):
+            mean = fmean(scores[REVIEW]) if REVIEW in scores else None
+            word = None if mean is None else "good" if mean > 0.5 else "bad" if mean < 0.5 else "mixed"
+            return matches(Comparison("retry_of", op, value), evolve(call, retry_of=word))
+        case Comparison(field="reviewer", op=op, value=value):
+            reviewers = tuple(str(author) for author in range(len(scores.get(REVIEW, ()))))
+            return matches(Comparison("tags", op, value), evolve(call, tags=reviewers))
+        case Comparison(field="judged", op=op, value=value):
+            said = ("score",) * bool(scores) + ("review",) * (REVIEW in scores)
+            return matches(Comparison("tags", op, value), evolve(call, tags=said))
     return matches(where, call)
 
 

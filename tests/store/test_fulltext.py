@@ -96,6 +96,18 @@ async def test_a_queue_that_overflows_loses_nothing(tmp_path: Path) -> None:
     assert rows(tmp_path) == list(range(1, 13))
 
 
+async def test_what_comes_while_others_are_read_from_their_bodies_is_not(tmp_path: Path) -> None:
+    store = await opened_store(tmp_path)
+    await write(store, *(a_chat(f"refund {number}") for number in range(450)))
+    handed_over = a_chat("refund", texts=Texts(input="these words stand in no body"))
+    await write(store, handed_over)
+    await store.text_settled()
+    await store.close()
+    found, behind, _ = await search(tmp_path, "words stand in no body")
+    assert (found, behind) == ([handed_over.call.id], 0)
+    assert rows(tmp_path) == list(range(1, 452))
+
+
 async def test_closing_adds_what_is_queued(tmp_path: Path) -> None:
     store = await opened_store(tmp_path)
     await write(store, a_chat("refund"))

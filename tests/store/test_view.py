@@ -85,5 +85,6 @@ def test_selected_keys() -> None:
 
 
 def test_every_key_of_a_row_is_a_field() -> None:
-    of_others = {"created", "scores", "tool", "text", "system", "tools"}  # not of the row, or another name
+    # Not of the row, or another name:
+    of_others = {"created", "scores", "review", "reviewer", "judged", "tool", "text", "system", "tools"}
     assert set(FIELDS) - of_others == set(KEYS) - {*BODY_KEYS, "notes"} | {"input", "output"}

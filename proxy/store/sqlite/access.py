@@ -44,6 +44,7 @@ class Access(Struct, frozen=True):
     condition: Condition
     order: str
     index: str = ""  #: the one to go along, where SQLite might prefer another
+    oldest: bytes | None = None  #: of a list by newest: no row with a lower id matches
 
 
 def access(connection: sqlite3.Connection, listing: Listing, matches: Matches = no_words) -> Access:
@@ -58,8 +59,9 @@ def access(connection: sqlite3.Connection, listing: Listing, matches: Matches = 
     few = _few(connection, known)
     if few is not None:  # a + keeps the index of a column from being used
         return Access(joined(" AND ", [put("id IN ({})", few), *conditions]), f"+{order}")
-    bounds = [*_between(listing), *_up_to(connection, known)]
-    return Access(joined(" AND ", [*bounds, *conditions]), order, _INDEXES[listing.order])
+    oldest = _oldest(listing)
+    bounds = [*_between(listing, oldest), *_up_to(connection, known)]
+    return Access(joined(" AND ", [*bounds, *conditions]), order, _INDEXES[listing.order], oldest)
 
 
 _ORDERS = {Order.NEWEST: "uuid DESC", Order.UPDATED: "rev DESC"}
@@ -102,14 +104,18 @@ def _count(connection: sqlite3.Connection, ids: Condition, most: int) -> int:
 # --- many rows: from where to where to read ------------------------------------------------------------
 
 
-def _between(listing: Listing) -> Iterator[Condition]:
+def _oldest(listing: Listing) -> bytes | None:
     """Ids bear the time, and never an earlier one than their call; a later one where a clock went back."""
+    first = [low for low, _ in _spans(listing.where) if low is not None]
+    return _id_at(max(first)) if first and listing.order is Order.NEWEST else None
+
+
+def _between(listing: Listing, oldest: bytes | None) -> Iterator[Condition]:
     if listing.order is not Order.NEWEST:
         return
-    spans = list(_spans(listing.where))
-    if first := [low for low, _ in spans if low is not None]:
-        yield Condition("uuid >= ?", (_id_at(max(first)),))
-    if last := [high for _, high in spans if high is not None]:
+    if oldest is not None:
+        yield Condition("uuid >= ?", (oldest,))
+    if last := [high for _, high in _spans(listing.where) if high is not None]:
         yield Condition("uuid < ?", (_id_at(min(last) + _STEP_BACK_US),))
 
 

@@ -12,7 +12,21 @@ from msgspec import Struct
 from ...query.fields import FIELDS, Kind
 from ...query.tree import And, Comparison, Filter, fields_of
 from . import rows
-from .compile import Condition, compiled, dims, joined, of_key, pairs, put, scored, texts
+from .compile import (
+    NAMED,
+    Condition,
+    compiled,
+    dims,
+    joined,
+    judged,
+    of_key,
+    pairs,
+    put,
+    reviewed_by,
+    scored,
+    texts,
+)
+from .people.filters import REVIEWS
 from .queries import QUERIES
 
 
@@ -59,7 +73,7 @@ def _of_kinds(parts: list[Filter]) -> Candidates:
     return Candidates(put(_OF_KIND, Condition(QUERIES["kinds"]), condition))
 
 
-_OWN_INDEX = ("id", "conversation")
+_OWN_INDEX = ("id", "conversation", *NAMED)
 
 
 def _own(where: Comparison) -> Iterator[Candidates]:
@@ -99,9 +113,30 @@ def _scores(where: Comparison) -> Iterator[Candidates]:
         yield Candidates(scored(where), compiled(where, each=True))
 
 
+def _review(where: Comparison) -> Iterator[Candidates]:
+    if where.value is not None or where.negated:
+        yield Candidates(Condition(REVIEWS), compiled(where, each=True))
+
+
+def _reviewer(where: Comparison) -> Iterator[Candidates]:
+    yield from _said(where, reviewed_by(where))
+
+
+def _judged(where: Comparison) -> Iterator[Candidates]:
+    yield from _said(where, judged(where))
+
+
+def _said(where: Comparison, calls: Condition) -> Iterator[Candidates]:
+    if where.negated is (where.value is None):
+        yield Candidates(calls, compiled(where, each=True))
+
+
 _FINDERS: dict[Kind, Callable[[Comparison], Iterator[Candidates]]] = {
     Kind.TAGS: _tags,
     Kind.TOOL: _tool,
     Kind.METADATA: _metadata,
     Kind.SCORE: _scores,
+    Kind.REVIEW: _review,
+    Kind.REVIEWER: _reviewer,
+    Kind.JUDGED: _judged,
 }

@@ -18,7 +18,10 @@ from ...errors import QueryError
 from ...query.fields import FIELDS, Field, Kind, stored
 from ...query.patterns import canonical, glob
 from ...query.tree import And, Comparison, Filter, Match, Not, Or, Scalar, fields_of
+from ..heard import NAME_CHARS
 from . import rows
+from .names import bearing
+from .people.filters import REVIEWED, REVIEWS, REVIEWS_BY, SAID
 
 
 class Condition(Struct, frozen=True):
@@ -90,6 +93,9 @@ def _comparison(where: Comparison, each: bool) -> Condition:
         return _shared(field, kind, where)
     if field.kind is Kind.ID:
         return _id(field, where)
+    if field.column in NAMED and where.op in ("=", "in") and not each:
+        own = put(f"{field.column} {{}}", tested(where.op, list(where.values)))
+        return put("(id IN ({}) AND {})", named(where), own)
     return put(f"{field.column} {{}}", tested(where.op, [_own(field, value) for value in where.values]))
 
 
@@ -150,6 +156,16 @@ def _shared(field: Field, kind: int, where: Comparison) -> Condition:
     if where.negated:
         return put(f"({field.column} IS NOT NULL AND {field.column} NOT IN ({{}}))", numbers)
     return put(f"{field.column} IN ({{}})", numbers)
+
+
+#: Ids that others gave to calls, by which these are found.
+NAMED = ("response_id", "request_id")
+
+
+def named(where: Comparison) -> Condition:
+    """SELECT of the rows that may bear one of these ids."""
+    sql, values = bearing([str(value) for value in where.values])
+    return Condition(f"SELECT id FROM ({sql})", values)
 
 
 _EITHER_MODEL = ("=", "in", "like", "ilike")
@@ -274,7 +290,7 @@ def _scores(where: Comparison, each: bool) -> Condition:
 
 
 def _score_name(where: Comparison) -> tuple[int, str]:
-    return rows.KINDS["score"], rows.fit(where.key or "")
+    return rows.KINDS["score"], rows.fit(where.key or "", NAME_CHARS)
 
 
 def scored(where: Comparison) -> Condition:
@@ -285,9 +301,44 @@ def scored(where: Comparison) -> Condition:
     return put("SELECT call FROM score WHERE {} AND {}", named, test)
 
 
+def _review(where: Comparison, each: bool) -> Condition:
+    if where.value is None:
+        return Condition(f"{REVIEWED} IS {'NOT ' if where.negated else ''}NULL")
+    found = put(f"{REVIEWED} {{}}", tested(where.op, where.values))
+    return found if each else put(f"(id IN ({REVIEWS}) AND {{}})", found)
+
+
+def _reviewer(where: Comparison, each: bool) -> Condition:
+    return _said(reviewed_by(where), where, each)
+
+
+def reviewed_by(where: Comparison) -> Condition:
+    """SELECT of the calls that some have reviewed; anybody, where none is named."""
+    return Condition(REVIEWS) if where.value is None else put(REVIEWS_BY, dims(rows.KINDS["author"], texts(where)))
+
+
+def _judged(where: Comparison, each: bool) -> Condition:
+    return _said(judged(where), where, each)
+
+
+def judged(where: Comparison) -> Condition:
+    """SELECT of the calls of which some such things were said; anything, where none is named."""
+    kinds = SAID if where.value is None else [str(value) for value in where.values if value in SAID]
+    return Condition(" UNION ALL ".join(SAID[kind] for kind in kinds) or "SELECT NULL WHERE 0")
+
+
+def _said(calls: Condition, where: Comparison, each: bool) -> Condition:
+    """Calls that are among some, or not; of null, it is the other way round."""
+    found = put("EXISTS (SELECT 1 FROM ({}) AS said WHERE said.call = call.id)" if each else "id IN ({})", calls)
+    return put("NOT {}", found) if where.negated is (where.value is not None) else found
+
+
 _BESIDE: dict[Kind, Callable[[Comparison, bool], Condition]] = {
     Kind.TAGS: _tags,
     Kind.TOOL: _tool,
     Kind.METADATA: _metadata,
     Kind.SCORE: _scores,
+    Kind.REVIEW: _review,
+    Kind.REVIEWER: _reviewer,
+    Kind.JUDGED: _judged,
 }

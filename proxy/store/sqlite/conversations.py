@@ -1,4 +1,4 @@
-"""Finds the conversation of each call, in the transaction that writes its row.
+"""Finds the conversation of each call, in the transaction that writes its row, and before a new row is written.
 
 A request leads to the call whose answer it continues by digests (``ingest.linking``, ``memory``), and to
 that call's conversation. Several calls that a digest leads to are told apart by what the client names;
@@ -16,13 +16,16 @@ from collections.abc import Callable, Iterator, Sequence
 from ...records import FollowsBy, Status, Ties, evolve
 from ..base import StoredCall
 from . import rows
+from .arrivals import Arrivals, Tie
 from .memory import Memory, is_conversation, scope
 from .prompts import Prompts
 from .queries import QUERIES
+from .recent import Recent
 from .related import OK, Linked, is_same_asker, is_same_request, likeliest, may_precede
 
 _CANDIDATES = 16  # looked at for one link, the newest
 _WAY = rows.KINDS["follows_by"]
+_LATELY = 20_000  # calls, about 300 bytes each, and as many older ones
 
 Wanted = Sequence[tuple[int, FollowsBy]]
 
@@ -35,33 +38,73 @@ class Conversations:
         connection: sqlite3.Connection,
         memory: Memory,
         prompts: Prompts,
+        arrivals: Arrivals,
         text: Callable[[int, str], int],
         touch: Callable[[int, int], None],
     ) -> None:
         self._main = connection
+        self._arrivals = arrivals
+        self._lately: Recent[int, Linked] = Recent(_LATELY)
         self._text = text
         self._memory = memory
         self._prompts = prompts
         self._touch = touch
 
+    def forget_rows(self) -> None:
+        """Rows change, or are gone: they are read again."""
+        self._arrivals.flush()
+        self._lately = Recent(_LATELY)
+
+    def forget_row(self, row_id: int) -> None:
+        """A row has changed."""
+        self._lately.drop(row_id)
+
     def join(self, row_id: int, stored: StoredCall, now_us: int, repeats: int | None) -> None:
-        """A call finds its conversation, and those that have waited for it; ``repeats``: what it is a retry of."""
-        ties = stored.ties
+        """A call whose row is there finds its conversation, and those that have waited for it.
+
+        ``repeats``: what it is a retry of.
+        """
+        self._arrivals.flush()
+        self._lately.drop(row_id)
         own = self._row(row_id)
-        if ties is None or own is None:
+        if stored.ties is None or own is None:
             return
+        tie = self._tied(own, stored, stored.ties, repeats)
+        self._arrivals.flush()  # the conversation that it has begun
+        self._main.execute(QUERIES["tie"], (*tie, row_id))
+        self._lately.drop(row_id)
+        self.offer(row_id, stored, own, now_us)
+
+    def tie(self, own: Linked, stored: StoredCall) -> Tie | None:
+        """What a new call is to be tied by; None for one that has no conversation."""
+        if stored.ties is None:
+            return None
+        tie = self._tied(own, stored, stored.ties, None)
+        self._lately[own.id] = evolve(
+            own,
+            conversation=tie.conversation,
+            follows=tie.follows,
+            continues=tie.continues,
+            system_version=tie.system_version,
+        )
+        return tie
+
+    def offer(self, row_id: int, stored: StoredCall, own: Linked, now_us: int) -> None:
+        """Later requests may continue a call that has ended, and some have waited for it."""
+        ties = stored.ties
+        if ties is None or stored.call.status == Status.RUNNING:
+            return
+        where = scope(own.project, own.key)
+        self._offer(row_id, list(self._offered(ties, stored, where)), now_us)
+        for digest in ties.tasks:
+            self._memory.tasks.add(self._memory.digests.task(where, digest), row_id)
+
+    def _tied(self, own: Linked, stored: StoredCall, ties: Ties, repeats: int | None) -> Tie:
         if stored.system_prompt is not None and own.project is not None:
             version = self._prompts.number(own.project, stored.system_prompt, own.started_at_us)
-        else:
-            version = own.system_version
-        own = _with_version(own, version)
+            own = own if version == own.system_version else evolve(own, system_version=version)
         where = scope(own.project, own.key)
-        wanted = list(self._wanted(ties, where))
-        self._place(own, wanted, self._answered(ties, where), repeats, ties)
-        if stored.call.status != Status.RUNNING:
-            self._offer(row_id, list(self._offered(ties, stored, where)), now_us)
-            for digest in ties.tasks:
-                self._memory.tasks.add(self._memory.digests.task(where, digest), row_id)
+        return self._placed(own, list(self._wanted(ties, where)), self._answered(ties, where), repeats, ties)
 
     # --- what a call continues ----------------------------------------------------------------------
 
@@ -77,7 +120,7 @@ class Conversations:
         for digest in ties.echoes:
             yield digests.answer(where, digest), FollowsBy.ANSWER
 
-    def _place(self, own: Linked, wanted: Wanted, answered: int | None, repeats: int | None, ties: Ties) -> None:
+    def _placed(self, own: Linked, wanted: Wanted, answered: int | None, repeats: int | None, ties: Ties) -> Tie:
         follows, how, ambiguous, conversation = own.follows, None, False, None
         if follows is None:
             found, how, ambiguous = self._found(own, wanted)
@@ -89,11 +132,10 @@ class Conversations:
         named = next((digest for digest, way in wanted if way is FollowsBy.CONVERSATION_ID), None)
         way = None if how is None else self._text(_WAY, how)
         kept = named if named is not None else waits
-        values = (conversation, follows, way, answered, kept, own.system_version, own.id)
-        self._main.execute(QUERIES["tie"], values)
         if waits is not None:
             for digest, _ in wanted:
                 self._memory.waiting.add(digest, own.id)
+        return Tie(conversation, follows, way, answered, kept, own.system_version)
 
     def _found(self, own: Linked, wanted: Wanted) -> tuple[Linked | None, FollowsBy | None, bool]:
         """The call that it continues, how that was found, and whether there were too many to tell."""
@@ -118,6 +160,7 @@ class Conversations:
         return [row for row in found if row is not None]
 
     def _is_continued(self, row: Linked) -> bool:
+        self._arrivals.flush()
         return self._main.execute(QUERIES["is_continued"], (row.conversation, row.id)).fetchone() is not None
 
     # --- what a call repeats ------------------------------------------------------------------------
@@ -152,15 +195,16 @@ class Conversations:
             return None
         if own.conversation is None:
             trace = own.trace if own.session is None else None
-            self._main.execute(QUERIES["begin_conversation"], (own.id, own.session, trace))
+            self._arrivals.begin(own.id, own.session, trace)
         if ties.begins and (starter := self._starter(own, ties)) is not None:
-            self._main.execute(QUERIES["started_by"], (starter, own.id))
+            self._arrivals.started(own.conversation or own.id, starter)
         return own.id if own.conversation is None else None
 
     def _merge(self, later: int, earlier: int) -> None:
         """Two conversations become one, which begins where the earlier began; fewer rows change."""
         if later == earlier:
             return
+        self.forget_rows()
         sizes = dict(self._main.execute(QUERIES["sizes"], (later, earlier)).fetchall())
         kept, moved = (later, earlier) if sizes.get(later, 0) > sizes.get(earlier, 0) else (earlier, later)
         if kept == later:
@@ -182,10 +226,10 @@ class Conversations:
         return None
 
     def _hands_over(self, row: Linked, own: Linked) -> bool:
-        return (
-            own.system_version != row.system_version
-            and self._main.execute(QUERIES["tool_runs"], (row.id, own.started_at_us)).fetchone() is not None
-        )
+        if own.system_version == row.system_version:
+            return False
+        self._arrivals.flush()
+        return self._main.execute(QUERIES["tool_runs"], (row.id, own.started_at_us)).fetchone() is not None
 
     # --- what others wait for -------------------------------------------------------------------------
 
@@ -224,15 +268,16 @@ class Conversations:
             return
         found = self._chosen(own, self._candidates(digest, how), how)
         if found is not None and found.conversation is not None:
+            self.forget_rows()
             kept = own.continues if own.continues is not None and is_conversation(own.continues) else None
             self._main.execute(QUERIES["adopt"], (found.id, self._text(_WAY, how), kept, own.id))
             self._merge(own.conversation, found.conversation)
             self._touch(own.id, now_us)
 
     def _row(self, row_id: int) -> Linked | None:
+        if (known := self._lately.get(row_id)) is not None:
+            return known
         row = self._main.execute(QUERIES["linked_call"], (row_id,)).fetchone()
-        return None if row is None else Linked(*row)
-
-
-def _with_version(own: Linked, version: int | None) -> Linked:
-    return own if version == own.system_version else evolve(own, system_version=version)
+        if row is not None:
+            self._lately[row_id] = Linked(*row)
+        return self._lately.get(row_id)

@@ -16,7 +16,7 @@ WORTH_BYTES = 64  #: shorter strings stay
 MOST = 64  #: of one piece: reading it reads as many others
 _LONGEST_SEARCHED_BYTES = 4 << 20
 # What stands between two quotes: mostly a string. Where it is what stands between two strings, it is as good.
-_STRING = re.compile(rb'"(?=[^"]{24})((?:[^"\\]++|\\.)*+)"?', re.DOTALL)
+_STRING = re.compile(rb'"(?=[^"]{24})([^"\\]*+(?:\\.[^"\\]*+)*+)"?', re.DOTALL)
 
 
 class Excerpt(Struct, frozen=True, array_like=True, tag=3):

@@ -21,6 +21,7 @@ from ...query.spans import Labels, step_us
 from . import rows
 from .compile import Condition
 from .find import Texts
+from .people.filters import REVIEWED
 from .rollups.answers import Rolled
 from .sums import Facts, Sums
 
@@ -40,6 +41,8 @@ def columns_of(name: str) -> tuple[Condition, ...]:
         return (Condition(f"started_at_us / {step_us(name)} * {step_us(name)}"),)
     if name == "model":
         return Condition("model"), Condition("model_requested")
+    if name == "review":
+        return (Condition(REVIEWED),)
     return (Condition("tags" if name == TAG else FIELDS[name].column),)
 
 

@@ -1,23 +1,26 @@
 """What one call says about others: results of tools, what a retry repeats, answers fetched later, conversations.
 
 Runs inside the transaction that writes the rows, over the calls of a batch in the order in which
-they ended: what came before is there to be found.
+they ended: what came before is there to be found. Of most new calls all is known before their row is
+written (``arrive``); what changes rows that are there, or is rare, comes afterwards (``write``).
 """
 
 from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from ...records import Call, Status, ToolResult, ToolSpan
 from ..base import MOST_TOOLS, StoredCall
 from . import rows
+from .arrivals import Arrivals
 from .conversations import Conversations
-from .memory import Memory
+from .memory import MEMORY_BYTES, Memory
 from .prompts import Prompts
 from .queries import QUERIES
+from .related import linked
 
 _RETRIED_WITHIN_US = 3_600_000_000  # SDKs give up long before
 _WAITS_US = 86_400_000_000  # for a result: without ids, an old span is too easily taken for a new one
@@ -33,39 +36,90 @@ class Links:
         self,
         connection: sqlite3.Connection,
         secret: bytes,
+        arrivals: Arrivals,
         text: Callable[[int, str], int],
         next_rev: Callable[[], int],
+        memory_bytes: int = MEMORY_BYTES,
     ) -> None:
         self._main = connection
         self._secret = secret
+        self._arrivals = arrivals
+        self._memory_bytes = memory_bytes
         self._text = text
         self._next_rev = next_rev
         self._remembered: tuple[Memory, Prompts, Conversations] | None = None
+        self._standing: bool | None = None  #: whether retrievals stand for calls that are not stored
+        self._settled_changes = 0
+
+    def begin(self) -> None:
+        """A transaction begins: rows may have been changed by others since the last one."""
+        if self._remembered is not None and self._main.total_changes != self._settled_changes:
+            self._remembered[2].forget_rows()
 
     def settle(self) -> None:
         """Write what is gathered over a transaction, before its end."""
         if self._remembered is not None:
             self._remembered[1].flush()
 
+    def end(self) -> None:
+        """A transaction is over that has changed no rows but through us."""
+        self._settled_changes = self._main.total_changes
+
     def forget(self) -> None:
         """What is remembered may have been rolled back: it is read again."""
         self._remembered = None
+        self._standing = None
 
     def _known(self) -> tuple[Memory, Prompts, Conversations]:
         if self._remembered is None:
-            memory, prompts = Memory(self._main, self._secret), Prompts(self._main)
-            self._remembered = memory, prompts, Conversations(self._main, memory, prompts, self._text, self._touch)
+            memory, prompts = Memory(self._main, self._secret, self._memory_bytes), Prompts(self._main)
+            conversations = Conversations(self._main, memory, prompts, self._arrivals, self._text, self._touch)
+            self._remembered = memory, prompts, conversations
         return self._remembered
 
+    def arrive(self, row: Sequence[Any], stored: StoredCall, postings: Iterable[tuple[int, int]], now_us: int) -> None:
+        """A new call, the values of ``rows.WRITTEN`` and rows of ``posting``: it is written with what it is tied by."""
+        own = linked(row)
+        if self._needs_its_row(stored):
+            self._arrivals.add(row, postings=postings)
+            self.write(own.id, stored, now_us)
+            return
+        memory, _, conversations = self._known()
+        call, has_ended = stored.call, stored.call.status != Status.RUNNING
+        if has_ended:
+            if stored.results:
+                self._end_tools(own.id, own.key, stored, now_us, Counter())
+            if call.response_id is not None:
+                memory.responses.add(memory.digests.response(call.response_id), own.id)
+        tools = self._tool_rows(own.id, stored.tools or ()) if has_ended else []
+        self._arrivals.add(row, conversations.tie(own, stored), tools=tools, postings=postings)
+        conversations.offer(own.id, stored, own, now_us)
+        if has_ended and call.request_digest is not None:
+            memory.requests.add(call.request_digest, own.id)
+
+    def _needs_its_row(self, stored: StoredCall) -> bool:
+        """Whether rows have to be compared, or change others."""
+        call = stored.call
+        if call.status == Status.RUNNING:
+            return False
+        is_retry = bool(call.retry and call.request_digest)
+        return is_retry or (call.response_id is not None and (stored.retrieved or self._anything_stands()))
+
+    def _anything_stands(self) -> bool:
+        if self._standing is None:
+            self._standing = bool(self._main.execute(QUERIES["anything_stands"]).fetchone()[0])
+        return self._standing
+
     def write(self, row_id: int, stored: StoredCall, now_us: int) -> None:
-        """Everything that an ended call brings for others, or finds in them."""
+        """Everything that an ended call whose row is there brings for others, or finds in them."""
+        self._arrivals.flush()
         call = stored.call
         memory, _, conversations = self._known()
         if call.status == Status.RUNNING:
             conversations.join(row_id, stored, now_us, None)
             return
         self._write_tools(row_id, stored.tools or ())
-        self._end_tools(row_id, stored, now_us)
+        self._end_tools_again(row_id, stored, now_us)
         retried = self._link_retry(row_id, call.request_digest) if call.retry and call.request_digest else None
         if call.response_id is not None:
             self._count_once(row_id, call.response_id, now_us, retrieved=stored.retrieved)
@@ -76,12 +130,13 @@ class Links:
 
     def rewrite(self, row_id: int, stored: StoredCall, now_us: int) -> None:
         """The tools and results of a call whose row has been derived anew."""
+        self._known()[2].forget_rows()
         if stored.tools is not None and not self._main.execute(QUERIES["is_elsewhere"], (row_id,)).fetchone()[0]:
             before = self._tools_of(row_id)
             self._write_tools(row_id, stored.tools)
             if self._tools_of(row_id) != before:
                 self._touch(row_id, now_us)
-        self._end_tools(row_id, stored, now_us)
+        self._end_tools_again(row_id, stored, now_us)
         self._known()[2].join(row_id, stored, now_us, None)
 
     def _touch(self, row_id: int, now_us: int) -> None:
@@ -94,20 +149,27 @@ class Links:
 
     def _write_tools(self, row_id: int, tools: Sequence[ToolSpan]) -> None:
         """The tools that an answer asks for; what is known of their results stays."""
-        kept = tools[:MOST_TOOLS]
-        self._main.executemany(QUERIES["add_tool"], [self._tool(row_id, tool) for tool in kept])
+        kept = self._tool_rows(row_id, tools)
+        self._main.executemany(QUERIES["add_tool"], kept)
         self._main.execute(QUERIES["drop_tools"], (row_id, len(kept)))
+
+    def _tool_rows(self, row_id: int, tools: Sequence[ToolSpan]) -> list[tuple[Any, ...]]:
+        return [self._tool(row_id, tool) for tool in tools[:MOST_TOOLS]]
 
     def _tool(self, row_id: int, tool: ToolSpan) -> tuple[Any, ...]:
         tool_id = None if tool.id is None else rows.fit(tool.id, _TOOL_ID_CHARS)
         name = None if tool.name is None else self._text(_TOOL, tool.name)
         return (row_id, tool.place, tool_id, name, tool.arguments_bytes, tool.digest, int(tool.server))
 
-    def _end_tools(self, row_id: int, stored: StoredCall, now_us: int) -> None:
-        if not stored.results:
-            return
-        key = None if stored.call.key is None else self._text(rows.KINDS["key"], stored.call.key)
-        brought = Counter(digest for (digest,) in self._main.execute(QUERIES["results_of"], (row_id,)))
+    def _end_tools_again(self, row_id: int, stored: StoredCall, now_us: int) -> None:
+        """What the results end of a call that may have brought some of them before."""
+        if stored.results:
+            key = None if stored.call.key is None else self._text(rows.KINDS["key"], stored.call.key)
+            brought = Counter(digest for (digest,) in self._main.execute(QUERIES["results_of"], (row_id,)))
+            self._end_tools(row_id, key, stored, now_us, brought)
+
+    def _end_tools(self, row_id: int, key: int | None, stored: StoredCall, now_us: int, brought: Counter[int]) -> None:
+        """``brought``: how many results of each digest are known already."""
         ended = set()
         for result in reversed(stored.results[:MOST_TOOLS]):  # of equal tools, the last is found first
             if brought[result.digest]:
@@ -119,6 +181,8 @@ class Links:
 
     def _end_tool(self, row_id: int, key: int | None, call: Call, result: ToolResult) -> int | None:
         """The newest call that can have asked for this: with the same key, before the request was made."""
+        if self._arrivals.asks(result.digest):
+            self._arrivals.flush()
         for asked, place, asked_key, asked_us, latency_us in self._main.execute(
             QUERIES["waiting_tool"], (result.digest, _CANDIDATES)
         ):
@@ -146,6 +210,7 @@ class Links:
         before, uuid, _, _ = max(found, key=lambda row: (row[3], row[2]))
         self._main.execute(QUERIES["set_retry_of"], (rows.uuid_text(uuid), row_id))
         self._main.execute(QUERIES["set_retried"], (before,))
+        self._known()[2].forget_row(int(before))
         return int(before)
 
     # --- answers that are fetched later -----------------------------------------------------------
@@ -163,6 +228,7 @@ class Links:
             self._hand_over(first, row_id, now_us)
         else:
             self._main.execute(QUERIES["stand_for"], (row_id,))
+            self._standing = True
 
     def _first_answered(self, row_id: int, response_id: str) -> int | None:
         """Of several, the last: some servers give every answer the same id."""

@@ -14,11 +14,11 @@ from typing import Any
 from .queries import QUERIES
 from .recent import Recent
 
-#: Of each kind of digest, in each of two generations. An entry takes about 100 bytes, so all of them 60 MB.
-_ENTRIES = 75_000
+MEMORY_BYTES = 64 << 20
+_ENTRY_BYTES = 100  # about
+_KINDS, _GENERATIONS = 5, 2
 _SCOPES = 1000  # of hashes that are begun
 _PER_DIGEST = 100  #: rows that one digest leads to
-_READ_AGAIN = 75_000  #: rows, at the start
 
 Rows = int | tuple[int, ...]
 
@@ -26,7 +26,7 @@ Rows = int | tuple[int, ...]
 class Found:
     """Rows by digest. Holds two generations; the older one goes when the younger is full."""
 
-    def __init__(self, entries: int = _ENTRIES) -> None:
+    def __init__(self, entries: int) -> None:
         self._entries = entries
         self._added = 0
         self._young: dict[int, Rows] = {}
@@ -110,16 +110,17 @@ def _bytes(text: str) -> bytes:
 
 
 class Memory:
-    """What the newest rows are known by."""
+    """What the newest rows are known by, within ``memory_bytes``."""
 
-    def __init__(self, connection: sqlite3.Connection, secret: bytes, read_again: int = _READ_AGAIN) -> None:
+    def __init__(self, connection: sqlite3.Connection, secret: bytes, memory_bytes: int = MEMORY_BYTES) -> None:
+        most = memory_bytes // _ENTRY_BYTES // _KINDS // _GENERATIONS
         self.digests = Digests(secret)
-        self.answers = Found()  #: digests of answers, of tools that they ask for, and of providers' conversations
-        self.responses = Found()  #: …of their ids
-        self.requests = Found()  #: …of requests
-        self.waiting = Found()  #: …of what requests continue that is not stored yet
-        self.tasks = Found()  #: …of texts handed to tools; not read again: they are taken up at once
-        self._read_again(connection, read_again)
+        self.answers = Found(most)  #: digests of answers, of tools that they ask for, and of providers' conversations
+        self.responses = Found(most)  #: …of their ids
+        self.requests = Found(most)  #: …of requests
+        self.waiting = Found(most)  #: …of what requests continue that is not stored yet
+        self.tasks = Found(most)  #: …of texts handed to tools; not read again: they are taken up at once
+        self._read_again(connection, most)
 
     def _read_again(self, connection: sqlite3.Connection, rows: int) -> None:
         for row_id, answered, continues, request, response in connection.execute(QUERIES["remembered"], (rows,)):

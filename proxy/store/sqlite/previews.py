@@ -17,6 +17,7 @@ _TRIES = 8
 _STRING = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
 _CUT_ESCAPE = re.compile(rb"\\(?:u(?:[0-9a-fA-F]{0,3}|[dD][89abAB][0-9a-fA-F]{2}))?\Z")
 _CUT_CHARACTER = re.compile(rb"(?:[\xc0-\xff]|[\xe0-\xff][\x80-\xbf]|[\xf0-\xff][\x80-\xbf]{2})\Z")
+_CUTS = ((_CUT_CHARACTER, 3), (_CUT_ESCAPE, 6))  #: and their most bytes
 _WORD = re.compile(r'[^\s"\\/\x00-\x1f\x7f]{1,16}')
 _BLANKS = re.compile(rb"(?: |\\[nrt])*+\Z")
 
@@ -41,20 +42,22 @@ def span_of(preview: str, number: int, piece: bytes) -> Span | None:
             return None
         start = piece.rfind(b'"', 0, at) + 1
         if start and _BLANKS.match(piece, start, at):
-            raw = _text_at(piece, start)
-            if preview_of(raw) == preview:
-                return Span(number, start, len(raw))
+            for most in (2 * len(preview), _SPAN_BYTES):  # most texts are little longer than their words
+                raw = _text_at(piece, start, most)
+                if preview_of(raw) == preview:
+                    return Span(number, start, len(raw))
     return None
 
 
-def _text_at(piece: bytes, start: int) -> bytes:
+def _text_at(piece: bytes, start: int, most: int) -> bytes:
     """A string's beginning, cut between its characters."""
-    match = _STRING.match(piece, start, start + _SPAN_BYTES)
+    match = _STRING.match(piece, start, start + most)
     raw = match[0] if match else b""
     if piece.startswith(b'"', start + len(raw)):
         return raw
-    for cut in (_CUT_CHARACTER, _CUT_ESCAPE):
-        raw = cut.sub(b"", raw, count=1)
+    for cut, longest in _CUTS:
+        found = cut.search(raw, max(0, len(raw) - longest))
+        raw = raw if found is None else raw[: found.start()]
     return raw
 
 
@@ -64,4 +67,4 @@ def preview_of(raw: bytes) -> str | None:
         text = orjson.loads(b'"%b"' % raw)
     except ValueError:
         return None
-    return " ".join(text.split())[:PREVIEW_CHARACTERS]
+    return " ".join(text.split(None, PREVIEW_CHARACTERS // 2 + 1))[:PREVIEW_CHARACTERS]

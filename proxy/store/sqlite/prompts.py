@@ -16,8 +16,8 @@ from itertools import islice
 import msgspec
 import zstandard
 
-from ..base import PromptVersion
 from ..templates import Difference, Template, difference, is_similar
+from ..traces import PromptVersion
 from . import rows
 from .files import transaction
 from .queries import QUERIES
@@ -222,6 +222,7 @@ def versions(connection: sqlite3.Connection, project: str) -> list[PromptVersion
     told = []
     for number, predecessor, first_us, last_us, size, packed in found:
         lines[number] = lines.get(predecessor, predecessor or number)
+        template = _unpacked(packed, size)
         told.append(
             PromptVersion(
                 project=project,
@@ -230,7 +231,8 @@ def versions(connection: sqlite3.Connection, project: str) -> list[PromptVersion
                 predecessor=predecessor,
                 first_us=first_us,
                 last_us=last_us,
-                text=_unpacked(packed, size).text,
+                text=template.text,
+                segments=template.segments,
             )
         )
     return told

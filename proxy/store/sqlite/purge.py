@@ -22,7 +22,7 @@ import orjson
 
 from ...records import evolve
 from ..policy import DAY_US, Policy, Purged
-from . import pins, retention, rows
+from . import names, pins, retention, rows
 from .compile import Condition
 from .doubt import doubtful
 from .files import sync_directory, transaction
@@ -31,7 +31,7 @@ from .retention import BODILESS, ENDED, Memory, Segment
 from .survivors import Move, Unmovable, leftovers
 
 #: Tables with lines of one call, which go with its row; in ``posting`` they are found otherwise.
-OF_A_CALL = ("tool_call", "pin", "score")
+OF_A_CALL = ("tool_call", "pin", "score", "opinion", "remark", "note", "event", "added")
 _SLICE_S = 0.025  # what a transaction shall take: far less than anybody notices
 _SLACK_PAGES = 256  # left free in the file: new rows take them at once
 _INCREMENTAL = 2  # PRAGMA auto_vacuum
@@ -219,13 +219,16 @@ class Purge:
             self._done.rows += len(found)
             place = found[-1][:2] if found else None
             yield self._done
+        with repeatable(self._main):
+            self._main.execute(QUERIES["loose_taggings"])
 
     def _rows_after(self, place: tuple[int, int], limit: int) -> list[tuple[Any, ...]]:
         past, kept = retention.past_rows(self._main, self._policy, self._now_us), pins.kept(self._main)
         latest_us = retention.latest_limit_us(self._policy, self._now_us, of_rows=True)
         return self._main.execute(
-            "SELECT started_at_us, id, metadata, tags FROM call WHERE (started_at_us, id) > (?, ?) "
-            f"AND started_at_us < ? AND {past.sql} AND NOT {kept.sql} AND {BODILESS} AND {ENDED} "
+            "SELECT started_at_us, id, metadata, tags, response_id, request_id FROM call "
+            f"WHERE (started_at_us, id) > (?, ?) AND started_at_us < ? AND {past.sql} AND NOT {kept.sql} "
+            f"AND {BODILESS} AND {ENDED} "
             "ORDER BY started_at_us, id LIMIT ?",
             (*place, latest_us, *past.values, *kept.values, limit),
         ).fetchall()
@@ -233,6 +236,7 @@ class Purge:
     def _delete(self, found: list[tuple[Any, ...]]) -> None:
         numbers = orjson.dumps([row[1] for row in found]).decode()
         self._main.executemany(QUERIES["drop_posting"], self._postings(found))
+        names.drop(self._main, ((row[1], row[4:]) for row in found))
         for table in OF_A_CALL:
             self._main.execute(f"DELETE FROM {table} WHERE call IN (SELECT value FROM json_each(?))", (numbers,))
         self._main.execute("DELETE FROM call WHERE id IN (SELECT value FROM json_each(?))", (numbers,))
@@ -241,7 +245,7 @@ class Purge:
 
     def _postings(self, found: Iterable[tuple[Any, ...]]) -> Iterator[tuple[int, int]]:
         calls: defaultdict[tuple[int, str], list[int]] = defaultdict(list)
-        for _, number, metadata, tags in found:
+        for _, number, metadata, tags, *_ in found:
             if metadata or tags:
                 for posting in rows.stored_postings(metadata, tags):
                     calls[posting].append(number)

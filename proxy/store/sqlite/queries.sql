@@ -20,14 +20,14 @@ SELECT secret FROM state;
 -- name: last_call
 SELECT coalesce(max(id), 0) FROM call;
 
--- name: stored_version
--- What is known of a call that is about to be written.
-SELECT id, status, segment IS NOT NULL, metadata, tags FROM call WHERE uuid = ?;
+-- name: stored_versions
+-- What is known of calls that are about to be written.
+SELECT uuid, id, status, segment IS NOT NULL, metadata, tags FROM call WHERE uuid IN;
 
--- name: stored_end
--- Whether the frame that ended a call has been stored; journal by its name (kind 23).
-SELECT 1 FROM call
-WHERE journal = (SELECT id FROM dim WHERE kind = 23 AND val = ?) AND seq = ?;
+-- name: stored_ends
+-- Which of some frames that ended calls have been stored; journal by its name (kind 23).
+SELECT seq FROM call
+WHERE journal = (SELECT id FROM dim WHERE kind = 23 AND val = ?) AND seq IN;
 
 -- name: add_posting
 INSERT OR IGNORE INTO posting (dim, call) VALUES (?, ?);
@@ -165,6 +165,9 @@ WHERE own.id = ?1 AND first.id = ?2 AND first.id <> own.id AND first.response_id
 -- The retrieval that has stood for this call so far: it ended first.
 SELECT early.id FROM call AS own CROSS JOIN call AS early ON early.response_id = own.response_id
 WHERE own.id = ? AND early.retrieved = 2 AND early.id <> own.id AND early.upstream IS own.upstream LIMIT 1;
+
+-- name: anything_stands
+SELECT EXISTS (SELECT 1 FROM call WHERE retrieved = 2);
 
 -- name: is_counted
 SELECT input_tokens IS NOT NULL OR output_tokens IS NOT NULL FROM call WHERE id = ?;
@@ -390,9 +393,9 @@ DELETE FROM rollup_full WHERE level = ? AND span < ?;
 -- Full text: what of main.db it goes by.
 
 -- name: calls_since
--- Calls with bodies that were written after a moment, in that order.
+-- Calls with bodies that were written after a moment and had come by another, in the order of their last write.
 SELECT call.id, call.uuid, call.rev, dim.val FROM call JOIN dim ON dim.id = call.segment
-WHERE call.rev > ? ORDER BY call.rev LIMIT ?;
+WHERE call.rev > ? AND coalesce(call.news_rev, 0) <= ? ORDER BY call.rev LIMIT ?;
 
 -- name: calls_of_segment
 SELECT id, uuid FROM call
@@ -444,12 +447,20 @@ UPDATE call SET follows = ?, follows_by = ?, continues = ? WHERE id = ?;
 -- name: is_continued
 SELECT 1 FROM call WHERE conversation = ? AND conversation <> id AND follows = ? LIMIT 1;
 
--- name: begin_conversation
-INSERT OR IGNORE INTO conversation (id, session, trace) VALUES (?, ?, ?);
-
--- name: started_by
-UPDATE conversation SET started_by = ? WHERE id = (SELECT coalesce(conversation, id) FROM call WHERE id = ?)
-    AND started_by IS NULL;
+-- name: grow_conversation
+-- One begins, or more calls come to it.
+INSERT INTO conversation
+    (id, session, trace, started_by, last, calls, errors, tools, input_tokens, output_tokens, cost_nano_usd)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET
+    started_by = coalesce(started_by, excluded.started_by),
+    last = max(last, excluded.last),
+    calls = calls + excluded.calls,
+    errors = errors + excluded.errors,
+    tools = tools + excluded.tools,
+    input_tokens = min(input_tokens, 1 << 61) + excluded.input_tokens,
+    output_tokens = min(output_tokens, 1 << 61) + excluded.output_tokens,
+    cost_nano_usd = min(cost_nano_usd, 1 << 61) + excluded.cost_nano_usd;
 
 -- name: sizes
 SELECT id, calls FROM conversation WHERE id IN (?, ?);
@@ -577,3 +588,401 @@ SELECT count(*) FROM (
     SELECT conversation AS own, sum(excluded IS NULL) AS counted FROM call
     WHERE conversation IS NOT NULL GROUP BY conversation
 ) LEFT JOIN conversation ON conversation.id = own WHERE calls IS NOT counted;
+
+-- --- by which ids of others calls are found: names.py --------------------------------------------------
+
+-- name: add_name
+INSERT OR IGNORE INTO call_name (entry) VALUES (?);
+
+-- name: drop_name
+DELETE FROM call_name WHERE entry = ?;
+
+-- name: missing_names
+SELECT missing FROM call_name_state;
+
+-- name: set_missing_names
+UPDATE call_name_state SET missing = ?;
+
+-- name: names_up_to
+SELECT id, response_id, request_id FROM call WHERE id <= ? ORDER BY id DESC LIMIT ?;
+
+-- name: ends_of_calls
+SELECT coalesce(min(id), 0), coalesce(max(id), 0) FROM call;
+
+-- name: names_of
+SELECT id, response_id, request_id FROM call WHERE id BETWEEN ? AND ?;
+
+-- name: entries_between
+SELECT entry FROM call_name WHERE entry >= ? AND entry < ?;
+
+-- --- what people say: people/ --------------------------------------------------------------------------
+
+-- name: add_told
+INSERT OR IGNORE INTO told (uuid) VALUES (?);
+
+-- name: bound_told
+DELETE FROM told WHERE id <= (SELECT max(id) FROM told) - ?;
+
+-- name: add_event
+INSERT INTO event (uuid, call, at_us, author, kind, said) VALUES (?, ?, ?, ?, ?, ?);
+
+-- name: event
+SELECT uuid, at_us, dim.val, event.kind, said FROM event JOIN dim ON dim.id = event.author WHERE event.id = ?;
+
+-- name: set_event_call
+UPDATE event SET call = ? WHERE id = ?;
+
+-- name: drop_event
+DELETE FROM event WHERE id = ?;
+
+-- name: bound_events
+-- The newest of a call stay.
+DELETE FROM event WHERE call = ?1 AND id <= (
+    SELECT id FROM event WHERE call = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2
+);
+
+-- name: add_pending
+INSERT INTO pending (event, way, name, bytes, since_us) VALUES (?, ?, ?, ?, ?);
+
+-- name: pending_names
+SELECT DISTINCT name FROM pending;
+
+-- name: pending_of
+SELECT event FROM pending WHERE name = ?;
+
+-- name: drop_pending
+DELETE FROM pending WHERE event = ?;
+
+-- name: pending_before
+SELECT event FROM pending WHERE since_us < ?;
+
+-- name: pending_beyond
+-- All but the newest, so many and so many bytes.
+SELECT event FROM (
+    SELECT event, row_number() OVER newest AS place, sum(bytes) OVER newest AS size
+    FROM pending WINDOW newest AS (ORDER BY event DESC)
+) WHERE place > ? OR size > ?;
+
+-- name: opinion_of
+SELECT at_us, value FROM opinion WHERE call = ? AND name = ? AND author = ? AND part = ?;
+
+-- name: count_opinions
+-- How many a call has, of how many names, and whether one is of this name.
+SELECT count(*), count(DISTINCT name), sum(name = ?) FROM opinion WHERE call = ?;
+
+-- name: put_opinion
+INSERT OR REPLACE INTO opinion (call, name, author, part, value, label, truth, comment, at_us)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: drop_opinion
+DELETE FROM opinion WHERE call = ? AND name = ? AND author = ? AND part = ?;
+
+-- name: drop_trace_opinions
+-- What an author said of the same conversation by way of another call.
+DELETE FROM opinion WHERE part = 'trace' AND name = ?1 AND author = ?2 AND call IN (
+    SELECT other.id FROM call AS own JOIN call AS other ON other.conversation = own.conversation
+        AND other.conversation <> other.id WHERE own.id = ?3
+    UNION ALL SELECT conversation FROM call WHERE id = ?3
+);
+
+-- name: put_mean
+-- What an author thinks of a call and its parts.
+INSERT OR REPLACE INTO score (call, name, author, value, created_us)
+SELECT call, name, author, avg(value), max(at_us) FROM opinion
+WHERE call = ? AND name = ? AND author = ? AND part <> ? AND value IS NOT NULL HAVING count(*) > 0;
+
+-- name: drop_mean
+DELETE FROM score WHERE call = ?1 AND name = ?2 AND author = ?3 AND NOT EXISTS (
+    SELECT 1 FROM opinion WHERE call = ?1 AND name = ?2 AND author = ?3 AND part <> ?4 AND value IS NOT NULL
+);
+
+-- name: count_remarks
+SELECT count(*) FROM remark WHERE call = ?;
+
+-- name: put_remark
+INSERT OR REPLACE INTO remark (call, kind, author, part, text, at_us) VALUES (?, ?, ?, ?, ?, ?);
+
+-- name: drop_remark
+DELETE FROM remark WHERE call = ? AND kind = ? AND author = ? AND part = ?;
+
+-- name: drop_trace_remarks
+DELETE FROM remark WHERE part = 'trace' AND kind = ?1 AND author = ?2 AND call IN (
+    SELECT other.id FROM call AS own JOIN call AS other ON other.conversation = own.conversation
+        AND other.conversation <> other.id WHERE own.id = ?3
+    UNION ALL SELECT conversation FROM call WHERE id = ?3
+);
+
+-- name: put_note
+INSERT OR IGNORE INTO note (uuid, call, author, text, at_us) VALUES (?, ?, ?, ?, ?);
+
+-- name: change_note
+UPDATE note SET text = ? WHERE uuid = ? AND call = ?;
+
+-- name: drop_note
+DELETE FROM note WHERE uuid = ? AND call = ?;
+
+-- name: count_notes
+SELECT count(*) FROM note WHERE call = ?;
+
+-- name: put_view
+INSERT INTO saved_view (uuid, name, page, query, author, at_us) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (uuid) DO UPDATE SET name = excluded.name, page = excluded.page, query = excluded.query;
+
+-- name: drop_view
+DELETE FROM saved_view WHERE uuid = ?;
+
+-- name: count_views
+SELECT count(*) FROM saved_view;
+
+-- name: add_audit
+INSERT INTO audit (uuid, at_us, who, action, target, project, status) VALUES (?, ?, ?, ?, ?, ?, ?);
+
+-- name: owner
+-- What a call's tags are kept by.
+SELECT coalesce(conversation, id) FROM call WHERE id = ?;
+
+-- name: is_tagging_used
+SELECT EXISTS (SELECT 1 FROM tagging) OR EXISTS (SELECT 1 FROM added) OR EXISTS (SELECT 1 FROM tag_change)
+    OR EXISTS (SELECT 1 FROM retagging);
+
+-- name: put_tagging
+INSERT OR REPLACE INTO tagging (owner, tag, put) VALUES (?, ?, ?);
+
+-- name: bound_tagging
+-- No more tags are put on than a call can have, nor taken off.
+DELETE FROM tagging WHERE owner = ?1 AND tag IN (
+    SELECT tag FROM (SELECT tag, row_number() OVER (PARTITION BY put ORDER BY tag) AS place
+        FROM tagging WHERE owner = ?1) WHERE place > ?2
+);
+
+-- name: taggings
+SELECT dim.val, put FROM tagging JOIN dim ON dim.id = tag WHERE owner = ? ORDER BY tag;
+
+-- name: tagged_moves
+SELECT old, new FROM temp.tagged_move ORDER BY id;
+
+-- name: tagged_calls
+SELECT id FROM temp.tagged_call ORDER BY id;
+
+-- name: forget_tagged_moves
+DELETE FROM temp.tagged_move;
+
+-- name: forget_tagged_calls
+DELETE FROM temp.tagged_call;
+
+-- name: join_taggings
+INSERT OR IGNORE INTO tagging (owner, tag, put) SELECT ?1, tag, put FROM tagging WHERE owner = ?2;
+
+-- name: drop_owner
+DELETE FROM tagging WHERE owner = ?;
+
+-- name: begin_retagging
+INSERT OR REPLACE INTO retagging (owner, after) VALUES (?, ?);
+
+-- name: end_retagging
+DELETE FROM retagging WHERE owner = ?;
+
+-- name: retagging
+SELECT owner, after FROM retagging LIMIT 1;
+
+-- name: calls_of_owner
+-- The oldest row of a conversation has its number, and is not in the index of the others.
+SELECT id FROM (
+    SELECT id FROM call WHERE id = ?1 AND coalesce(conversation, id) = id AND id > ?2
+    UNION ALL SELECT * FROM (
+        SELECT id FROM call WHERE conversation = ?1 AND conversation <> id AND id > ?2 ORDER BY id LIMIT ?3
+    )
+) ORDER BY id LIMIT ?3;
+
+-- name: tagged_row
+SELECT metadata, tags FROM call WHERE id = ?;
+
+-- name: set_tagged_row
+UPDATE call SET metadata = ?, tags = ? WHERE id = ?;
+
+-- name: put_tag
+INSERT OR REPLACE INTO tag (id, color, description) VALUES (?, ?, ?);
+
+-- name: rename_tag
+-- Unless there is one of the new name.
+UPDATE OR IGNORE tag SET id = ? WHERE id = ?;
+
+-- name: drop_tag
+DELETE FROM tag WHERE id = ?;
+
+-- name: rename_tagging
+UPDATE OR IGNORE tagging SET tag = ? WHERE tag = ?;
+
+-- name: drop_taggings
+DELETE FROM tagging WHERE tag = ?;
+
+-- name: add_tag_change
+INSERT INTO tag_change (tag, renamed, upto, done) SELECT ?, ?, coalesce(max(id), 0), 0 FROM call;
+
+-- name: bound_tag_changes
+DELETE FROM tag_change WHERE done AND id <= (SELECT max(id) FROM tag_change) - ?;
+
+-- name: tag_changes
+-- Of all calls up to one, in their order.
+SELECT old.val, new.val FROM tag_change JOIN dim AS old ON old.id = tag LEFT JOIN dim AS new ON new.id = renamed
+WHERE upto >= ? ORDER BY tag_change.id;
+
+-- name: due_tag_change
+SELECT tag_change.id, tag, upto, old.val, new.val
+FROM tag_change JOIN dim AS old ON old.id = tag LEFT JOIN dim AS new ON new.id = renamed
+WHERE NOT done ORDER BY tag_change.id LIMIT 1;
+
+-- name: end_tag_change
+UPDATE tag_change SET done = 1 WHERE id = ?;
+
+-- name: calls_with_tag
+SELECT call FROM posting WHERE dim = ? AND call <= ? ORDER BY call LIMIT ?;
+
+-- name: added
+SELECT metadata FROM added WHERE call = ?;
+
+-- name: put_added
+INSERT OR REPLACE INTO added (call, metadata) VALUES (?, ?);
+
+-- name: loose_taggings
+-- Of conversations and calls that are gone.
+DELETE FROM tagging WHERE owner NOT IN (SELECT id FROM conversation) AND owner NOT IN (SELECT id FROM call);
+
+-- --- what people said, read back: people/reading.py ------------------------------------------------------
+
+-- name: opinions_of
+-- Of a call, and of its conversation by way of any call.
+SELECT call.uuid, part, named.val, by.val, value, label.val, truth, comment, at_us
+FROM (
+    SELECT * FROM opinion WHERE call = ?1
+    UNION ALL
+    SELECT opinion.* FROM call AS own
+    JOIN call AS other ON other.conversation = own.conversation AND other.conversation <> other.id
+    JOIN opinion ON opinion.call = other.id AND opinion.part = 'trace'
+    WHERE own.id = ?1 AND other.id <> ?1
+    UNION ALL
+    SELECT opinion.* FROM call AS own JOIN opinion ON opinion.call = own.conversation AND opinion.part = 'trace'
+    WHERE own.id = ?1 AND own.conversation <> ?1
+) AS said
+JOIN call ON call.id = said.call
+JOIN dim AS named ON named.id = said.name
+JOIN dim AS by ON by.id = said.author
+LEFT JOIN dim AS label ON label.id = said.label
+ORDER BY at_us DESC, named.val, by.val, part;
+
+-- name: remarks_of
+SELECT said.kind, call.uuid, part, by.val, text, at_us
+FROM (
+    SELECT * FROM remark WHERE call = ?1
+    UNION ALL
+    SELECT remark.* FROM call AS own
+    JOIN call AS other ON other.conversation = own.conversation AND other.conversation <> other.id
+    JOIN remark ON remark.call = other.id AND remark.part = 'trace'
+    WHERE own.id = ?1 AND other.id <> ?1
+    UNION ALL
+    SELECT remark.* FROM call AS own JOIN remark ON remark.call = own.conversation AND remark.part = 'trace'
+    WHERE own.id = ?1 AND own.conversation <> ?1
+) AS said
+JOIN call ON call.id = said.call
+JOIN dim AS by ON by.id = said.author
+ORDER BY at_us DESC, by.val, part;
+
+-- name: notes_of
+-- Of all calls of the conversation.
+SELECT note.uuid, call.uuid, by.val, note.text, note.at_us
+FROM (
+    SELECT ?1 AS id
+    UNION SELECT other.id FROM call AS own
+        JOIN call AS other ON other.conversation = own.conversation AND other.conversation <> other.id
+        WHERE own.id = ?1
+    UNION SELECT conversation FROM call WHERE id = ?1 AND conversation IS NOT NULL
+) AS own CROSS JOIN note ON note.call = own.id
+JOIN call ON call.id = note.call
+JOIN dim AS by ON by.id = note.author
+ORDER BY note.at_us DESC, note.uuid DESC;
+
+-- name: history_of
+SELECT event.at_us, by.val, event.kind, event.said
+FROM (
+    SELECT ?1 AS id
+    UNION SELECT other.id FROM call AS own
+        JOIN call AS other ON other.conversation = own.conversation AND other.conversation <> other.id
+        WHERE own.id = ?1
+    UNION SELECT conversation FROM call WHERE id = ?1 AND conversation IS NOT NULL
+) AS own CROSS JOIN event ON event.call = own.id
+JOIN dim AS by ON by.id = event.author
+ORDER BY event.id DESC LIMIT ?2;
+
+-- name: trace_scores
+-- What is thought of a conversation: of its calls on average, and of it as a whole, each as much as one call.
+SELECT dim.val, avg(mean) FROM (
+    SELECT name, avg(value) AS mean FROM (
+        SELECT ?1 AS id
+        UNION SELECT other.id FROM call AS own
+            JOIN call AS other ON other.conversation = own.conversation AND other.conversation <> other.id
+            WHERE own.id = ?1
+        UNION SELECT conversation FROM call WHERE id = ?1 AND conversation IS NOT NULL
+    ) AS own CROSS JOIN score ON score.call = own.id GROUP BY own.id, name
+    UNION ALL
+    SELECT name, avg(value) FROM (
+        SELECT ?1 AS id
+        UNION SELECT other.id FROM call AS own
+            JOIN call AS other ON other.conversation = own.conversation AND other.conversation <> other.id
+            WHERE own.id = ?1
+        UNION SELECT conversation FROM call WHERE id = ?1 AND conversation IS NOT NULL
+    ) AS own CROSS JOIN opinion ON opinion.call = own.id AND part = 'trace' AND value IS NOT NULL GROUP BY name
+) JOIN dim ON dim.id = name GROUP BY name ORDER BY dim.val;
+
+-- name: words_of_calls
+SELECT call.uuid, dim.val, author, value, label.val, at_us
+FROM call CROSS JOIN opinion ON opinion.call = call.id
+JOIN dim ON dim.id = opinion.name LEFT JOIN dim AS label ON label.id = opinion.label
+WHERE call.uuid IN
+
+-- name: score_names
+-- The oldest names, and how often each is used, up to a bound.
+SELECT val,
+    (SELECT count(*) FROM (SELECT 1 FROM score WHERE name = dim.id LIMIT ?3))
+    + (SELECT count(*) FROM (SELECT 1 FROM opinion WHERE name = dim.id AND label IS NOT NULL LIMIT ?3))
+FROM dim WHERE kind = ?1 ORDER BY id LIMIT ?2;
+
+-- name: tags
+-- Those that are defined, and the newest others.
+SELECT dim.val, coalesce(color, ''), coalesce(description, ''),
+    (SELECT count(*) FROM posting WHERE posting.dim = dim.id), tag.id IS NOT NULL
+FROM (
+    SELECT id FROM (SELECT id FROM dim WHERE kind = ?1 ORDER BY id DESC LIMIT ?2) UNION SELECT id FROM tag
+) AS wanted JOIN dim ON dim.id = wanted.id LEFT JOIN tag ON tag.id = dim.id;
+
+-- name: views
+SELECT uuid, name, page, query, dim.val, at_us FROM saved_view JOIN dim ON dim.id = author ORDER BY name, uuid;
+
+-- name: audit
+SELECT id, at_us, who, action, target, project, status FROM audit WHERE ? IS NULL OR id < ? ORDER BY id DESC LIMIT ?;
+
+-- --- whether what people said holds together: verify.py --------------------------------------------------
+
+-- name: unequal_tags
+-- 21: tags. Those of rows, and those that calls are found by.
+SELECT
+    (SELECT count(*) FROM call, json_each(call.tags) AS tag WHERE call.tags IS NOT NULL AND NOT EXISTS (
+        SELECT 1 FROM dim JOIN posting ON posting.dim = dim.id
+        WHERE dim.kind = 21 AND dim.val = tag.value AND posting.call = call.id))
+    + (SELECT count(*) FROM dim JOIN posting ON posting.dim = dim.id WHERE dim.kind = 21 AND NOT EXISTS (
+        SELECT 1 FROM call, json_each(call.tags) AS tag WHERE call.id = posting.call AND tag.value = dim.val));
+
+-- name: loose_words
+SELECT
+    (SELECT count(*) FROM opinion WHERE call NOT IN (SELECT id FROM call))
+    + (SELECT count(*) FROM remark WHERE call NOT IN (SELECT id FROM call))
+    + (SELECT count(*) FROM note WHERE call NOT IN (SELECT id FROM call))
+    + (SELECT count(*) FROM added WHERE call NOT IN (SELECT id FROM call))
+    + (SELECT count(*) FROM event WHERE call IS NOT NULL AND call NOT IN (SELECT id FROM call));
+
+-- name: unequal_scores
+WITH said AS (
+    SELECT call, name, author, avg(value) AS mean FROM opinion
+    WHERE part <> 'trace' AND value IS NOT NULL GROUP BY call, name, author
+)
+SELECT (SELECT count(*) FROM said LEFT JOIN score USING (call, name, author) WHERE mean IS NOT score.value)
+    + (SELECT count(*) FROM score LEFT JOIN said USING (call, name, author) WHERE mean IS NULL);

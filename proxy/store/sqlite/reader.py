@@ -19,25 +19,26 @@ from ..base import (
     EVERY_GROUP,
     Behind,
     Bin,
-    Conversation,
     Found,
     JobRow,
     Layout,
+    Looked,
     Order,
     Position,
-    PromptVersion,
     ReportRow,
     Stats,
-    Trace,
     Watch,
     unwatched,
 )
+from ..judgements import AuditRow, Judgements, Score, TagInfo, View
 from ..policy import Absence, Hold, Policy, Prunable
 from ..texts import COLUMNS
+from ..traces import Conversation, PromptVersion, Trace
 from . import find, jobs, prompts, threads
 from .access import Listing
 from .bodies import UNREADABLE, SegmentReader, open_segment
 from .files import MAIN, connect_reader, refuse_network, store_directory
+from .fulltext.matching import Matching
 from .fulltext.reading import TextReaders
 from .queries import QUERIES
 from .rows import uuid_bytes
@@ -100,6 +101,26 @@ class SqliteReader:
         listing = Listing(where, after_rev, before, before_rev, limit, every, news, order)
         return await self._ask([], self._with_previews, find.find, self._texts, listing, self._words)
 
+    async def look(
+        self,
+        where: Filter | None = None,
+        *,
+        before: str | None = None,
+        after: str | None = None,
+        limit: int = 50,
+        every: bool = False,
+        order: Order = Order.NEWEST,
+    ) -> Looked:
+        """See ``Reader``."""
+        from .look import Look
+
+        listing = Listing(where, limit=limit, every=every, order=order)
+        look = Look(self._texts, self._words, listing, before if after is None else after, newer=after is not None)
+        while await self._ask(False, look.step):
+            pass
+        looked = await self._ask(Looked(calls=[]), look.looked)
+        return evolve(looked, calls=await self._ask(looked.calls, self._bodies.with_previews, looked.calls))
+
     async def search(
         self,
         words: str,
@@ -119,7 +140,8 @@ class SqliteReader:
         search = Search(self._words, self._texts, question, before, limit)
         while await self._ask(False, search.step):
             pass
-        return await self._ask(Found(calls=[], behind=Behind(calls=0)), search.found)
+        found = await self._ask(Found(calls=[], behind=Behind(calls=0)), search.found)
+        return evolve(found, calls=await self._ask(found.calls, self._bodies.with_previews, found.calls))
 
     async def recorded_by(self, relay: str) -> list[Call]:
         """See ``Reader``."""
@@ -163,9 +185,9 @@ class SqliteReader:
         """See ``Reader``."""
         return await self._ask([], threads.conversations, self._known, where, since_us, before, limit)
 
-    async def conversation(self, call_id: str, *, limit: int = 1000) -> Trace:
+    async def conversation(self, call_id: str, *, limit: int = 1000, before: str | None = None) -> Trace:
         """See ``Reader``."""
-        found = await self._ask(None, threads.conversation, self._known, call_id, limit)
+        found = await self._ask(None, threads.conversation, self._known, call_id, limit, before)
         if found is None:
             raise CallNotFound("no calls are stored yet")
         return found
@@ -221,6 +243,45 @@ class SqliteReader:
 
         return await self._ask(0, pinned)
 
+    async def judgements(self, call_id: str) -> Judgements:
+        """See ``Reader``."""
+        from .people.reading import judgements
+
+        found = await self._ask(None, judgements, call_id)
+        if found is None:
+            raise CallNotFound("no calls are stored yet")
+        return found
+
+    async def scores(self, call_ids: Sequence[str]) -> dict[str, list[Score]]:
+        """See ``Reader``."""
+        from .people.reading import scores
+
+        return await self._ask({}, scores, call_ids)
+
+    async def score_names(self) -> list[str]:
+        """See ``Reader``."""
+        from .people.reading import score_names
+
+        return await self._ask([], score_names)
+
+    async def tags(self) -> list[TagInfo]:
+        """See ``Reader``."""
+        from .people.reading import tags
+
+        return await self._ask([], tags)
+
+    async def views(self) -> list[View]:
+        """See ``Reader``."""
+        from .people.reading import views
+
+        return await self._ask([], views)
+
+    async def audit(self, *, before: int | None = None, limit: int = 100) -> list[AuditRow]:
+        """See ``Reader``."""
+        from .people.reading import audit
+
+        return await self._ask([], audit, before, limit)
+
     async def histogram(
         self, edges_us: Sequence[int], until_us: int | None = None, where: Filter | None = None, *, every: bool = False
     ) -> list[Bin]:
@@ -261,7 +322,7 @@ class SqliteReader:
 
     @property
     def _known(self) -> threads.Known:
-        return threads.Known(self._texts, self._bodies.with_previews)
+        return threads.Known(self._texts, self._bodies.with_previews, lambda main: Matching(main, self._words))
 
     def _with_previews(
         self,

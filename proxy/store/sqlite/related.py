@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from operator import itemgetter
+from typing import Any
 
 from msgspec import Struct
+
+from .rows import WRITTEN
 
 _SLACK_US = 1_000_000  # SDKs go on at the marker that ends a stream, before its end
 _REPEATED_WITHIN_US = 600_000_000
@@ -40,6 +44,14 @@ class Linked(Struct, frozen=True, array_like=True):
     def ended_at_us(self) -> int:
         """When its last byte came; when it was accepted, if that is not known."""
         return self.started_at_us + (self.latency_us or 0)
+
+
+_known = itemgetter(*(WRITTEN.index(name) if name in WRITTEN else -1 for name in Linked.__struct_fields__))
+
+
+def linked(row: Sequence[Any]) -> Linked:
+    """A new row, the values of ``rows.WRITTEN``, before it is linked."""
+    return Linked(*_known((*row, None)))  # what is found later is the last of these
 
 
 def likeliest(own: Linked, candidates: Iterable[Linked], continued: Callable[[Linked], bool]) -> Linked | None:

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
+from itertools import compress
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -25,7 +28,7 @@ KINDS = {
     "trace": 24, "parent": 25, "prompt": 26, "prompt_version": 27, "agent": 28, "program": 29, "cwd": 30, "branch": 31,
     "excluded": 32, "service_tier": 33, "system_fingerprint": 34, "filtered": 35, "tool": 36,
     "score": 37, "author": 38, "follows_by": 39,
-    "client": 40,
+    "client": 40, "label": 41,
 }  # fmt: skip
 RUNNING_ID = 1  #: of the state ``running`` in ``dim``, by the first migration
 
@@ -50,6 +53,7 @@ _TEXTS = ("error_message", "request_id", "response_id", "preview_input", "previe
 
 Shared = Callable[[int, str], int]
 
+_KEYS = 500  # of metadata, whose form is remembered
 SHARED_CHARS = 1000  #: of a shared text
 TEXT_CHARS = 10_000  #: of a text of its own
 METADATA_PAIRS = 64  #: of one call
@@ -64,6 +68,8 @@ UPSERT = (
     f"INSERT INTO call ({', '.join(WRITTEN)}) VALUES ({', '.join('?' * len(WRITTEN))}) "
     f"ON CONFLICT (id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in WRITTEN[2:])}"
 )
+#: What else a new row has: what it is tied to others by.
+TIED = ("conversation", "follows", "follows_by", "answered", "continues", "system_version")
 AS_WRITTEN = f"SELECT {', '.join(COLUMNS)} FROM call WHERE id = ?"
 REWRITE = f"UPDATE call SET rev = ?, updated_at_us = ?, {', '.join(f'{name} = ?' for name in COLUMNS)} WHERE id = ?"
 
@@ -106,7 +112,12 @@ def postings(metadata: Mapping[str, str], tags: Iterable[str]) -> set[tuple[int,
 
 def metadata_key(key: str) -> str:
     """A name as it stands in a row and in ``dim``."""
-    return _shortened(fit(key, KEY_CHARS), KEY_JSON_CHARS, _json)
+    return _key(fit(key, KEY_CHARS))
+
+
+@lru_cache(_KEYS)
+def _key(fitted: str) -> str:
+    return _shortened(fitted, KEY_JSON_CHARS, _json)
 
 
 def metadata_text(key: str, value: str) -> str:
@@ -149,7 +160,23 @@ def stored_postings(metadata: str | None, tags: str | None) -> set[tuple[int, st
 
 def encode(call: Call, shared: Shared) -> list[Any]:
     """The values of ``COLUMNS``; ``shared`` gives the number of a (kind, text) and fits the text."""
-    return [None if (value := getattr(call, name)) is None else code(value, shared) for name, code in _CODES]
+    values = list(_columns(msgspec.structs.astuple(call)))
+    for place, kind in _SHARED_CODES:
+        if (text := values[place]) is not None:
+            values[place] = shared(kind, text)
+    for place, code in _OWN_CODES:
+        if (value := values[place]) is not None:
+            values[place] = code(value)
+    for place in _NUMBERS:
+        if (number := values[place]) is not None and not -(1 << 63) <= number < 1 << 63:
+            values[place] = None
+    return values
+
+
+def leave_previews_out(values: list[Any]) -> None:
+    """Of values of ``COLUMNS``, the first words."""
+    for place in _PREVIEWS:
+        values[place] = None
 
 
 def keep_previews(values: list[Any], before: tuple[Any, ...]) -> None:
@@ -158,35 +185,55 @@ def keep_previews(values: list[Any], before: tuple[Any, ...]) -> None:
         values[place] = before[place]
 
 
-def _code(name: str) -> Callable[[Any, Shared], Any]:
-    if kind := SHARED.get(name):
-        return lambda value, shared: shared(kind, value)
-    return _OWN.get(name, _number)
-
-
-def _number(value: int, _: Shared) -> int | None:
-    return int(value) if -(1 << 63) <= value < 1 << 63 else None
-
-
-def _real(value: float, _: Shared) -> float | None:
+def _real(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def _own_text(value: str, _: Shared) -> str:
+def _own_text(value: str) -> str:
     return fit(value, TEXT_CHARS)
 
 
-def _document(value: Any, _: Shared) -> str | None:
+def _document(value: Any) -> str | None:
     return orjson.dumps(value).decode() if value else None
 
 
-_OWN: dict[str, Callable[[Any, Shared], Any]] = {
+_OWN: dict[str, Callable[[Any], Any]] = {
     **dict.fromkeys(_TEXTS, _own_text),
     **dict.fromkeys(_DOCUMENTS, _document),
+    **dict.fromkeys(_FLAGS, int),
     "tokens_per_s": _real,
 }
 _PREVIEWS = [COLUMNS.index(name) for name in ("preview_input", "preview_output")]
-_CODES = tuple((name, _code(name)) for name in COLUMNS)
+_columns = itemgetter(*map(Call.__struct_fields__.index, COLUMNS))
+_SHARED_CODES = [(place, SHARED[name]) for place, name in enumerate(COLUMNS) if name in SHARED]
+_OWN_CODES = [(place, _OWN[name]) for place, name in enumerate(COLUMNS) if name in _OWN]
+_NUMBERS = [place for place, name in enumerate(COLUMNS) if name not in SHARED and name not in _OWN]
+_INSERTED = (*WRITTEN, *TIED)
+_SHAPES = 100  # of rows; Python keeps about as many statements
+
+
+class Inserts:
+    """Statements that write only what a row has: most columns of most rows are empty."""
+
+    def __init__(self) -> None:
+        self._statements: dict[tuple[bool, ...], str] = {}
+
+    def of(self, row: Sequence[Any]) -> tuple[str, Sequence[Any]]:
+        """For a new row, the values of ``WRITTEN`` and ``TIED``. Of rarer kinds of rows all columns are written."""
+        shape = tuple([value is not None for value in row])
+        statement = self._statements.get(shape)
+        if statement is None:
+            if len(self._statements) >= _SHAPES:
+                return _INSERT, row
+            statement = self._statements[shape] = _insert(tuple(compress(_INSERTED, shape)))
+        return statement, tuple(compress(row, shape))
+
+
+def _insert(names: Sequence[str]) -> str:
+    return f"INSERT INTO call ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"
+
+
+_INSERT = _insert(_INSERTED)
 
 
 def shared_ids(row: tuple[Any, ...]) -> list[int]:

@@ -44,9 +44,8 @@ from .template import Part, inlays_of, template_bytes
 
 VERSION = 3
 _SCHEMA = Path(__file__).with_name("segment.sql")
-_MEMORY_BYTES = 64 << 20  # for the four dicts, both generations
+MEMORY_BYTES = 64 << 20  #: for the four dicts, both generations
 _ENTRY_BYTES = 240  # of one entry, key and value, measured
-_REMEMBERED = _MEMORY_BYTES // _ENTRY_BYTES // 8
 _PENDING_BYTES = 8 << 20  # rows waiting for their insert
 _SAMPLES_BYTES = (1 << 20, 4 << 20)  # that a first dictionary is trained on, and a second one
 _SAMPLE_BYTES = 32 << 10  # of one piece
@@ -75,18 +74,19 @@ class SegmentWriter:
     keep words of bodies that are gone.
     """
 
-    def __init__(self, path: Path, secret: bytes) -> None:
+    def __init__(self, path: Path, secret: bytes, memory_bytes: int = MEMORY_BYTES) -> None:
         self.path = path
+        self._most = memory_bytes // _ENTRY_BYTES // 8
         self._connection = connect_writer(path, _PAGE_BYTES)
         try:
             self._prepare(secret)
             self._inode = path.stat().st_ino
             last: tuple[int, int, int] = self._connection.execute(QUERIES["last_ids"]).fetchone()
             self._msg, self._run, self._blob = last
-            self._messages: Recent[bytes, int] = Recent(_REMEMBERED)
-            self._runs: Recent[bytes, tuple[int, int]] = Recent(_REMEMBERED)  # of lists of messages: run and place
-            self._blobs: Recent[bytes, int] = Recent(_REMEMBERED)
-            self._excerpts = Excerpts(_REMEMBERED)
+            self._messages: Recent[bytes, int] = Recent(self._most)
+            self._runs: Recent[bytes, tuple[int, int]] = Recent(self._most)  # of lists of messages: run and place
+            self._blobs: Recent[bytes, int] = Recent(self._most)
+            self._excerpts = Excerpts(self._most)
             self._lines = Lines()
             self._remember()
             self._load_dictionary()
@@ -130,12 +130,12 @@ class SegmentWriter:
     def _remember(self) -> None:
         names: dict[int, bytes] = {}
         for statement, memory in (("newest_blobs", self._blobs), ("newest_messages", self._messages)):
-            newest = self._connection.execute(QUERIES[statement], (_REMEMBERED,)).fetchall()
+            newest = self._connection.execute(QUERIES[statement], (self._most,)).fetchall()
             names = {number: name for name, number in reversed(newest)}
             for number, name in names.items():
                 memory[name] = number
         lists: dict[tuple[int, int], bytes] = {(0, 0): NOTHING}
-        runs = self._connection.execute(QUERIES["newest_runs"], (_REMEMBERED,)).fetchall()
+        runs = self._connection.execute(QUERIES["newest_runs"], (self._most,)).fetchall()
         for run, parent, place, msgs in reversed(runs):
             numbers = numbers_of(msgs)
             before = lists.get((parent, place))

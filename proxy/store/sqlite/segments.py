@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ...errors import StoreError
 from .files import translated_errors
-from .segment import Entry, OlderSegment, SegmentWriter, is_damage
+from .segment import MEMORY_BYTES, Entry, OlderSegment, SegmentWriter, is_damage
 
 FULL_BYTES = 1 << 30  #: a segment that has come so far takes no more
 _MOST = 1000  # segments of one class and day
@@ -22,10 +22,13 @@ _MOST = 1000  # segments of one class and day
 class Segments:
     """Writes bodies into the segments of the day, and opens, leaves and replaces segments as needed."""
 
-    def __init__(self, directory: Path, secret: bytes, full_bytes: int = FULL_BYTES) -> None:
+    def __init__(
+        self, directory: Path, secret: bytes, full_bytes: int = FULL_BYTES, memory_bytes: int = MEMORY_BYTES
+    ) -> None:
         self._directory = directory
         self._secret = secret
         self._full_bytes = full_bytes
+        self._memory_bytes = memory_bytes
         self._open: dict[str, tuple[str, SegmentWriter]] = {}  # by class: day and segment
         self._left: set[str] = set()  # damaged, or full
 
@@ -81,7 +84,7 @@ class Segments:
             if name in self._left or (path.exists() and path.stat().st_size >= self._full_bytes):
                 continue
             try:
-                return SegmentWriter(path, self._secret)
+                return SegmentWriter(path, self._secret, self._memory_bytes)
             except OlderSegment:
                 continue
             except (sqlite3.Error, UnicodeDecodeError) as error:

@@ -23,7 +23,7 @@ from .reader import SqliteReader
 from .retention import Memory
 from .schema import migrate
 from .thread import DatabaseThread
-from .writer import Writer
+from .writer import MEMORY_BYTES, Writer
 
 T = TypeVar("T")
 
@@ -49,9 +49,11 @@ class SqliteStore(SqliteReader):
         policy: Policy = FOR_GOOD,
         now_us: Callable[[], int] = wall_us,
         full_text: Limits | None = None,
+        memory_bytes: int = MEMORY_BYTES,
     ) -> SqliteStore:
         """Open for writing; ``now_us`` dates rows and chooses the segment of the day.
 
+        ``memory_bytes``: for what is remembered of what is stored.
         ``full_text``: whether words are made searchable meanwhile, and how many; what was missed is made up for.
         Raises ``StoreError`` when the store cannot be used.
         """
@@ -59,8 +61,9 @@ class SqliteStore(SqliteReader):
         store = cls(data_dir)
         try:
             store._thread = await DatabaseThread.start(store._path, partial(_opened, store._path))
-            store._writer = await store._thread.run(Writer, store._directory, now_us, policy)
+            store._writer = await store._thread.run(Writer, store._directory, now_us, policy, memory_bytes)
             await store._write(Writer.build_rollups)
+            await store._write(Writer.build_names)
             if full_text is not None:
                 store._full_text = await FullText.start(store._directory, full_text)
         except BaseException:
@@ -149,6 +152,12 @@ class SqliteStore(SqliteReader):
     async def recount(self, after: int | None = None) -> Recounted:
         """See ``Store``."""
         return await self._write(lambda writer: writer.recount(after))
+
+    async def catch_up(self) -> bool:
+        """See ``Store``."""
+        if self._writer is None or not self._writer.is_behind:
+            return False
+        return await self._write(Writer.catch_up)
 
     async def interrupt_running(self, journals_alive: Sequence[str], at_us: int) -> int:
         """See ``Store``."""

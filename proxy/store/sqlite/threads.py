@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 from ...errors import CallNotFound
 from ...query.tree import Filter
 from ...records import Call, Status, ToolSpan, evolve
-from ..base import Conversation, Step, Trace
+from ..traces import Conversation, Step, Trace
 from . import rows
-from .compile import Condition, counted, joined
+from .compile import Condition, Matches, counted, joined
 from .files import transaction
 from .find import Texts, uuid_of
 from .links import tool_span
@@ -42,6 +42,7 @@ class Known(NamedTuple):
 
     texts: Texts
     words: Callable[[sqlite3.Connection, list[Call]], list[Call]]  #: the calls with their first words
+    matches: Callable[[sqlite3.Connection], Matches]  #: what a match by words means
 
 
 def conversations(
@@ -55,7 +56,7 @@ def conversations(
     """See ``Reader.conversations``."""
     conditions = [Condition("calls > 0")]
     if where is not None:
-        matching = joined(" AND ", counted(where))
+        matching = joined(" AND ", counted(where, known.matches(connection)))
         conditions.append(
             Condition(f"conversation.id IN (SELECT conversation FROM call WHERE {matching.sql})", matching.values)
         )
@@ -71,7 +72,9 @@ def conversations(
         return _told(connection, known, f"WHERE {condition.sql} ORDER BY last DESC LIMIT ?", (*condition.values, limit))
 
 
-def conversation(connection: sqlite3.Connection, known: Known, call_id: str, limit: int) -> Trace:
+def conversation(
+    connection: sqlite3.Connection, known: Known, call_id: str, limit: int, before: str | None = None
+) -> Trace:
     """See ``Reader.conversation``."""
     with transaction(connection, "DEFERRED"):
         row = connection.execute(QUERIES["conversation_of"], (uuid_of(call_id),)).fetchone()
@@ -79,7 +82,28 @@ def conversation(connection: sqlite3.Connection, known: Known, call_id: str, lim
             raise CallNotFound(f"no call has the id {call_id}")
         if row[0] is None:
             raise CallNotFound(f"call {call_id} belongs to no conversation: it asked no model to say something")
-        return _Reading(connection, known, limit).trace(row[0], outermost=True)
+        return _Reading(connection, known, limit).trace(row[0], _End.before(connection, before))
+
+
+class _End(NamedTuple):
+    """Where the outermost conversation of a trace is left off."""
+
+    started_at_us: int
+    uuid: bytes
+
+    @classmethod
+    def before(cls, connection: sqlite3.Connection, call_id: str | None) -> _End:
+        """Before a call, or nowhere."""
+        if call_id is None:
+            return _NO_END
+        row = connection.execute("SELECT started_at_us, uuid FROM call WHERE uuid = ?", (uuid_of(call_id),)).fetchone()
+        if row is None:
+            raise CallNotFound(f"no call has the id {call_id}")
+        return cls(*row)
+
+
+_NO_END = _End((1 << 63) - 1, b"\xff" * 16)
+_BEFORE = "conversation = ?1 AND conversation <> id AND (started_at_us, uuid) < (?2, ?3)"
 
 
 class _Reading:
@@ -91,13 +115,13 @@ class _Reading:
         self._room = limit
         self._begun = {-1}
 
-    def trace(self, number: int, depth: int = 0, *, outermost: bool = False) -> Trace:
-        """A conversation, and those that sub-agents had."""
+    def trace(self, number: int, end: _End = _NO_END, depth: int = 0) -> Trace:
+        """A conversation, and those that sub-agents had; of the outermost one (``depth`` 0) what stands beside it."""
         (summed,) = _told(self._connection, self._known, "WHERE conversation.id = ?", (number,)) or (None,)
         if summed is None:
             raise CallNotFound("all calls of this conversation are excluded, or its first one is gone")
         self._begun.add(number)
-        found = self._calls(number)
+        found = self._calls(number, end)
         self._room -= len(found)
         tools = _tools(self._connection, [row_id for row_id, _ in found])
         begun = self._begun_by([row_id for row_id, _ in found], depth)
@@ -105,22 +129,32 @@ class _Reading:
             Step(call=call, depth=level, tools=tuple(tools[row_id]), begun=tuple(begun[row_id]))
             for level, (row_id, call) in _in_order(found)
         )
-        beside = self._beside(number) if outermost else ()
-        missing = max(0, summed.calls - sum(call.excluded is None for _, call in found))
+        beside = self._beside(number) if depth == 0 else ()
+        counted = summed.calls if end is _NO_END else self._earlier(number, end)
+        missing = max(0, counted - sum(call.excluded is None for _, call in found))
         return Trace(conversation=summed, steps=steps, missing=missing, beside=tuple(beside))
 
-    def _calls(self, number: int) -> list[tuple[int, Call]]:
-        """The newest there is room for."""
+    def _calls(self, number: int, end: _End) -> list[tuple[int, Call]]:
+        """The newest there is room for, and the first."""
         sql = (
             f"{rows.SELECT.replace('SELECT ', 'SELECT id, ', 1)} WHERE id = ?1 AND conversation = ?1 UNION ALL "
             f"SELECT * FROM ({rows.SELECT.replace('SELECT ', 'SELECT id, ', 1)}"
-            " WHERE conversation = ?1 AND conversation <> id ORDER BY started_at_us DESC LIMIT ?2)"
+            f" WHERE {_BEFORE} ORDER BY started_at_us DESC, uuid DESC LIMIT ?4)"
         )
-        found = self._connection.execute(sql, (number, max(self._room, 1) - 1)).fetchall()
+        found = self._connection.execute(sql, (number, *end, max(self._room, 1) - 1)).fetchall()
         plain = [row[1:] for row in found]
         texts = self._known.texts.of(self._connection, (shared for row in plain for shared in rows.shared_ids(row)))
         calls = self._known.words(self._connection, [rows.decode(row, texts) for row in plain])
         return [(row[0], call) for row, call in zip(found, calls, strict=True)]
+
+    def _earlier(self, number: int, end: _End) -> int:
+        """How many calls stand before an end, the first counted in any case."""
+        sql = f"""
+        SELECT (SELECT count(*) FROM call WHERE id = ?1 AND conversation = ?1 AND excluded IS NULL)
+            + (SELECT count(*) FROM call WHERE {_BEFORE} AND excluded IS NULL)
+        """
+        (count,) = self._connection.execute(sql, (number, *end)).fetchone()
+        return int(count)
 
     def _begun_by(self, row_ids: Sequence[int], depth: int) -> Mapping[int, list[Trace]]:
         begun: defaultdict[int, list[Trace]] = defaultdict(list)
@@ -130,7 +164,7 @@ class _Reading:
             self._connection, "SELECT started_by, id FROM conversation WHERE calls > 0 AND started_by IN", row_ids
         ):
             if self._room > 0 and len(self._begun) < _MOST_BEGUN and number not in self._begun:
-                begun[starter].append(self.trace(number, depth + 1))
+                begun[starter].append(self.trace(number, depth=depth + 1))
         return begun
 
     def _beside(self, number: int) -> list[Conversation]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ..base import Watch, unwatched
+from . import names
 from .bodies import UNREADABLE, SegmentReader, open_segment
 from .files import MAIN, connect_reader
 from .fulltext.files import text_files
@@ -67,6 +68,10 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("tools", _loose("loose_tools", "{} tool calls belong to calls that do not exist")),
     ("conversations", _loose("wrong_conversations", "{} conversations are not what their calls sum up to")),
     ("pins", _loose("loose_pins", "{} pins are of calls that do not exist")),
+    ("tags", _loose("unequal_tags", "{} tags of calls are not found by them, or are found by calls without them")),
+    ("ids of others", names.problems),
+    ("judgements", _loose("loose_words", "{} scores, remarks, notes or events are of calls that do not exist")),
+    ("scores", _loose("unequal_scores", "{} scores are not the means of what was said")),
     ("roll-ups", unequal),
     ("body files", _loose("loose_segments", "{} calls have bodies in files that the list of them does not have")),
 )

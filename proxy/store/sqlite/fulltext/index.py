@@ -65,7 +65,9 @@ class Indexer:
         self._given_up: set[str] = set()  #: and those whose file was damaged again
         self._building: dict[str, int] = {}  #: segment → calls above this id are still to be looked at
         self._unmerged: set[str] = set()  #: names of files
+        self.begun_rev: int = main.execute(QUERIES["last_rev"]).fetchone()[0]  #: the last one, by now
         self.done_rev = self._found_done()
+        self._catching_up = 0, 0  #: until which ``rev``, and how far that has come
 
     def close(self) -> None:
         """Close all files."""
@@ -80,15 +82,21 @@ class Indexer:
         if calls:
             self._add(calls, calls[-1].rev)
 
-    def catch_up(self) -> bool:
-        """Read a slice of what was missed from the bodies; whether there may be more."""
-        (newest,) = self._main.execute(QUERIES["last_rev"]).fetchone()
-        rows = self._main.execute(QUERIES["calls_since"], (self.done_rev, _SLICE_CALLS)).fetchall()
+    def catch_up(self, until_rev: int) -> bool:
+        """Read a slice of what came up to a ``rev`` from the bodies; whether there may be more.
+
+        Later links may have given such a call a later ``rev``: those are looked for as well, but what others
+        have brought since is not done yet.
+        """
+        begun, read_rev = self._catching_up
+        after = max(read_rev, self.done_rev) if begun == until_rev else self.done_rev
+        rows = self._main.execute(QUERIES["calls_since"], (after, until_rev, _SLICE_CALLS)).fetchall()
         calls = self._read_again([(Indexable(call, rev, segment), uuid) for call, uuid, rev, segment in rows])
         more = len(rows) == _SLICE_CALLS or len(calls) < len(rows)
-        done_rev = calls[-1].rev if more else max(newest, calls[-1].rev if calls else 0)
+        done_rev = min(calls[-1].rev, until_rev) if more else until_rev
         if calls:
             self._add(calls, done_rev)
+            self._catching_up = until_rev, calls[-1].rev
         self.done_rev = max(self.done_rev, done_rev)
         return more
 
@@ -212,13 +220,12 @@ class Indexer:
 
     def _found_done(self) -> int:
         """How far the files say that we were. Those that are ahead of ``main.db`` are of another life of it."""
-        (newest,) = self._main.execute(QUERIES["last_rev"]).fetchone()
         found = [0]
         for path in text_files(self._directory):
             with suppress(sqlite3.Error, UnicodeDecodeError):
                 told = about(path)
-                found += [told.done_rev] if told is not None and told.done_rev <= newest else []
-                if told is not None and told.done_rev > newest:
+                found += [told.done_rev] if told is not None and told.done_rev <= self.begun_rev else []
+                if told is not None and told.done_rev > self.begun_rev:
                     self._make_anew(segment_name(path.name), "it knows of calls that are not stored")
         return max(found)
 

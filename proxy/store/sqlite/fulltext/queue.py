@@ -1,8 +1,8 @@
 """Full text beside the writer: a bounded queue of texts, and a thread of its own that adds them to files.
 
 Nobody ever waits for it. What does not fit into the queue, or was not handed over because the process
-died, is read from the bodies when there is time. Then come files to be made anew, and order in files
-of days that are over.
+died, is read from the bodies in its turn, which costs ten times as much: what comes meanwhile is queued
+behind it. Then come files to be made anew, and order in files of days that are over.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
+
+from msgspec import Struct
 
 from ....errors import StoreError
 from ....tasks import spawn
@@ -39,16 +41,21 @@ _LOOK_S = 5.0  #: between looks for files that somebody took away
 _CLOSING_S = 5.0  #: for what is queued; the rest is read from the bodies later
 
 
+class _Missed(Struct, frozen=True):
+    """Calls that were not handed over, or did not fit, up to this ``rev``: they stand in the bodies."""
+
+    until_rev: int
+
+
 class FullText:
     """The task and the thread of full text. Close it: it keeps the process alive."""
 
     def __init__(self, thread: DatabaseThread, indexer: Indexer) -> None:
         self._thread = thread
         self._indexer = indexer
-        self._queue: deque[Indexable] = deque()
+        self._offered_rev = indexer.begun_rev
+        self._queue: deque[Indexable | _Missed] = deque([_Missed(self._offered_rev)])
         self._queued_chars = 0
-        self._offered_rev = 0
-        self._behind = True  #: calls are missing between those in the queue, or done, and the next to be handed over
         self._unchecked, self._unlooked = True, False
         self._close_at: float | None = None
         self._news, self._idle, self._hurry = asyncio.Event(), asyncio.Event(), asyncio.Event()
@@ -71,13 +78,19 @@ class FullText:
             return
         size = sum(each.texts.size for each in calls if each.texts is not None)
         handed_over = all(each.texts is not None for each in calls)
-        if handed_over and not self._behind and self._queued_chars + size <= QUEUE_CHARS:
+        self._offered_rev = calls[-1].rev
+        if handed_over and self._queued_chars + size <= QUEUE_CHARS:
             self._queue.extend(calls)
             self._queued_chars += size
         else:
-            self._behind = True
-        self._offered_rev = calls[-1].rev
+            self._miss()
         self._wake()
+
+    def _miss(self) -> None:
+        """What was offered last has to be read from the bodies."""
+        if self._queue and isinstance(self._queue[-1], _Missed):
+            self._queue.pop()
+        self._queue.append(_Missed(self._offered_rev))
 
     def look_again(self) -> None:
         """Files have come or gone, or calls have moved: see whether all is where it belongs."""
@@ -142,7 +155,7 @@ class FullText:
         """Of what was taken from the queue, nobody knows how much was added: what is not there is read again."""
         self._queue.clear()
         self._queued_chars = 0
-        self._behind = True
+        self._miss()
         if isinstance(error, StoreError):
             log.error("full text cannot be written (%s); trying again in %g s", error, _RETRY_S)
         else:
@@ -152,11 +165,10 @@ class FullText:
 
     async def _step(self) -> bool:
         """Do what is most urgent; whether there was anything."""
-        if self._queue:
-            await self._thread.run(self._on(Indexer.index), self._taken())
-        elif self._behind:
-            more = await self._thread.run(self._on(Indexer.catch_up))
-            self._behind = more or self._indexer.done_rev < self._offered_rev
+        if taken := self._taken():
+            await self._thread.run(self._on(Indexer.index), taken)
+        elif self._queue:
+            await self._catch_up()
         elif self._close_at is not None:
             return False
         elif self._unchecked:
@@ -169,16 +181,27 @@ class FullText:
             return await self._thread.run(self._on(Indexer.build)) or await self._thread.run(self._on(Indexer.merge))
         return True
 
+    async def _catch_up(self) -> None:
+        """A slice of what was missed first."""
+        missed = self._queue[0]
+        assert isinstance(missed, _Missed)
+        more = await self._thread.run(self._on(Indexer.catch_up), missed.until_rev)
+        if not more and self._queue[0] is missed:  # else more has been missed meanwhile
+            self._queue.popleft()
+
     def _on(self, method: Callable[Concatenate[Indexer, P], T]) -> Callable[Concatenate[sqlite3.Connection, P], T]:
         """A method of the indexer as the thread runs it."""
         return lambda _, /, *args, **kwargs: method(self._indexer, *args, **kwargs)
 
     def _taken(self) -> list[Indexable]:
-        """What one commit adds."""
+        """What one commit adds: calls up to where some were missed."""
         calls: list[Indexable] = []
         size = 0
         while self._queue and len(calls) < _COMMIT_CALLS and size < _COMMIT_CHARS:
-            calls.append(self._queue.popleft())
-            size += calls[-1].texts.size if calls[-1].texts is not None else 0
+            if isinstance(call := self._queue[0], _Missed):
+                break
+            calls.append(call)
+            size += call.texts.size if call.texts is not None else 0
+            self._queue.popleft()
         self._queued_chars -= size
         return calls

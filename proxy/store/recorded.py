@@ -1,4 +1,4 @@
-"""Which calls have ended by what journals hold now, and whether they are stored: for those who wait for it.
+"""What journals hold now of calls that have ended and of what was said, and whether it is stored: for those who wait.
 
 Looks at journals beside the ingest that reads them, and changes nothing.
 """
@@ -6,30 +6,30 @@ Looks at journals beside the ingest that reads them, and changes nothing.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from msgspec import Struct
 
 from ..journal.frame import Frame, Kind, parse_segment_name
 from ..journal.reader import SegmentFile
-from ..store.base import Reader
+from .base import Reader
 
 JOURNALS = "journal"
 
 
 class Awaited(Struct, frozen=True):
-    """The ends that one journal held when it was looked at."""
+    """The records that one journal held when it was looked at."""
 
     path: Path
     seqs: frozenset[int]
 
 
-def ended(data_dir: Path) -> list[Awaited]:
-    """The ends in all journals, stored or not."""
+def ended(data_dir: Path, kinds: Collection[Kind] = (Kind.END,)) -> list[Awaited]:
+    """The ends in all journals, stored or not; or other kinds of records."""
     with contextlib.suppress(FileNotFoundError):
         return [
-            Awaited(path, frozenset(_ends(path)))
+            Awaited(path, frozenset(_seqs(path, kinds)))
             for path in sorted((data_dir / JOURNALS).iterdir())
             if path.is_dir() and not path.name.startswith(".")
         ]
@@ -37,7 +37,7 @@ def ended(data_dir: Path) -> list[Awaited]:
 
 
 async def unstored(reader: Reader, awaited: list[Awaited]) -> int:
-    """How many of these ends are not stored yet."""
+    """How many of these are not stored yet."""
     positions = await reader.positions()
     missing = 0
     for each in awaited:
@@ -49,7 +49,7 @@ async def unstored(reader: Reader, awaited: list[Awaited]) -> int:
     return missing
 
 
-def _ends(directory: Path) -> Iterator[int]:
+def _seqs(directory: Path, kinds: Collection[Kind]) -> Iterator[int]:
     for path in sorted(directory.glob("*.seg")):
         named = parse_segment_name(path.name)
         if named is None:
@@ -57,15 +57,15 @@ def _ends(directory: Path) -> Iterator[int]:
         with contextlib.suppress(FileNotFoundError):  # stored and removed meanwhile
             segment = SegmentFile(path, *named)
             try:
-                yield from _ends_of(segment)
+                yield from _seqs_of(segment, kinds)
             finally:
                 segment.close()
 
 
-def _ends_of(segment: SegmentFile) -> Iterator[int]:
+def _seqs_of(segment: SegmentFile, kinds: Collection[Kind]) -> Iterator[int]:
     before = -1
     while segment.offset > before:
         before = segment.offset
         for item in segment.scan(sealed=False):
-            if isinstance(item, Frame) and item.kind == Kind.END:
+            if isinstance(item, Frame) and item.kind in kinds:
                 yield item.seq

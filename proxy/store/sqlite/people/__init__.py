@@ -1,0 +1,1 @@
+"""What people say of calls, beside the rows: opinions, remarks, notes, tags, saved views, who looked at what."""
