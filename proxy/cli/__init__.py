@@ -55,6 +55,8 @@ COMMANDS = {
     "prune": Row(".prune:prune", "Delete what is past the limits of retention, or say what would go."),
     "pin": Row(".pin:pin", "Keep calls whatever their age."),
     "hold": Row(".pin:hold", "Legal hold: keep calls that match, also those yet to come."),
+    "user": Row(".user:user", "Who may log in to the console, and what they may do."),
+    "token": Row(".token:token", "What programs show the console in place of a password."),
     "backup": Row(".backup:backup", "Copy the whole store, while it is written to."),
     "restore": Row(".restore:restore", "Bring back a backup."),
     "verify": Row(".verify:verify", "Check every page, pointer and byte of the store."),

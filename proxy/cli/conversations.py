@@ -15,13 +15,13 @@ from msgspec import Struct
 from ..clock import wall_us
 from ..config import Config
 from ..console import figures
+from ..query.since import since_us
 from ..query.tree import Filter
 from ..store.base import Reader
 from ..store.traces import Conversation
 from .lines import STATUS_STYLES
 from .options import FILTER_HELP, filter_option, with_config
 from .reading import NOTHING_MATCHED, how_to_begin, recorded
-from .since import since_us
 from .terminal import Terminal, fit, printable
 from .zone import zone_option
 
@@ -43,7 +43,7 @@ def conversations(
 
     A filter chooses conversations that hold a call which matches. See one with show --conversation.
     """
-    since_at_us = None if since is None else since_us(since, wall_us(), zone)
+    since_at_us = None if since is None else since_us(since, wall_us(), zone, "--since")
     return asyncio.run(_conversations(config, where, since_at_us, limit, as_json))
 
 

@@ -36,7 +36,7 @@ def flush(config: Config, timeout_s: float) -> int:
 
 
 async def _flush(config: Config, timeout_s: float) -> int:
-    from ..ingest.recorded import ended, unstored
+    from ..store.recorded import ended, unstored
 
     if not config.data_dir.exists():
         raise LlmtapError(f"the data directory {config.data_dir} does not exist")

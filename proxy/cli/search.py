@@ -15,6 +15,7 @@ from ..clock import wall_us
 from ..config import Config
 from ..console import figures
 from ..errors import UsageError
+from ..query.since import since_us
 from ..query.tree import Filter
 from ..query.words import Words, parse_words
 from ..records import Call
@@ -24,7 +25,6 @@ from ..store.texts import COLUMNS
 from ..store.view import summary_json
 from .options import filter_option, with_config
 from .reading import how_to_begin, recorded
-from .since import since_us
 from .terminal import Terminal, fit, pad, printable
 from .zone import zone_option
 
@@ -92,7 +92,7 @@ async def _search(
     every: bool,
 ) -> None:
     words = parse_words(text)
-    from_us = None if since is None else since_us(since, wall_us(), zone)
+    from_us = None if since is None else since_us(since, wall_us(), zone, "--since")
     terminal = Terminal()
     async with recorded(config) as reader:
         found = await reader.search(

@@ -129,7 +129,7 @@ def _write_readable(
 ) -> int:
     from ..console.documents import understood
     from ..dialects.generic import Generic
-    from ..ingest.stages import priced
+    from ..pricing.charged import priced
     from ..pricing.overrides import overrides
     from ..pricing.prices import receipt
     from ..wire.headers import header_maps

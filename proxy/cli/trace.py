@@ -13,7 +13,8 @@ import msgspec
 
 from ..config import Config
 from ..console import figures
-from ..records import Call, Message, Parsed, Status, ToolSpan
+from ..console.traces.turns import new_messages
+from ..records import Call, Message, Status, ToolSpan
 from ..store.base import Reader
 from ..store.traces import Conversation, Trace
 from .conversation import ROLE_STYLES, part_text
@@ -24,7 +25,6 @@ _STEPS = 1000
 _SHOWN_CHARACTERS = 600  #: of a message
 _SHOWN_LINES = 12
 _INDENT = "  "
-_PROMPTS = ("system", "developer")
 _FAILED = (Status.ERROR, Status.TRUNCATED, Status.INTERRUPTED)
 _BESIDE = 10
 
@@ -169,10 +169,3 @@ class _Drawing:
             failed = self._terminal.paint(" failed,", "red") if tool.failed else ""
             took, size = figures.duration(tool.duration_us), figures.size(tool.result_bytes)
             yield f"⚙ {name}{failed} took {took}, brought {size}"
-
-
-def new_messages(parsed: Parsed) -> Sequence[Message]:
-    """Those since the last answer that the request repeats; of a first request all, but for the prompt."""
-    messages = [message for message in parsed.input if message.role not in _PROMPTS]
-    last = max((place for place, message in enumerate(messages) if message.role == "assistant"), default=-1)
-    return messages[last + 1 :]

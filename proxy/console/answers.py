@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
 import logging
 from http import HTTPStatus
 from typing import Any
 
 from aiohttp import web
 
-from ..errors import CallNotFound, LlmtapError, StoreError, UsageError
+from ..errors import CallNotFound, ConfigError, LlmtapError, QueryError, StoreError, UsageError
 from .documents import encoded
+from .received import Misfit
 from .routes import Handler
 
 log = logging.getLogger(__name__)
@@ -22,7 +24,7 @@ HEADERS = {
     ),
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",  # with no-referrer, forms of our own pages say Origin: null
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
@@ -48,22 +50,53 @@ async def answering(request: web.Request, handler: Handler) -> web.StreamRespons
         response = _problem(request, 404, "there is nothing here; calls are at / and at /api/calls")
     except web.HTTPException as error:
         response = _problem(request, error.status, error.text or "")
-        for name in ("Allow", "WWW-Authenticate"):
+        for name in ("Allow", "Location", "WWW-Authenticate"):
             if name in error.headers:
                 response.headers[name] = error.headers[name]
     except LlmtapError as error:
-        response = _problem(request, _status_of(error), str(error))
+        response = _problem(request, status_of(error), str(error), _place_of(error))
+        if response.status == HTTPStatus.SERVICE_UNAVAILABLE:
+            response.headers["Retry-After"] = "1"
     except Exception:
         log.exception("the console failed to answer %s", request.method)
         response = _problem(request, 500, "the console failed; its log says why")
-    response.headers.update(HEADERS)
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
     response.headers.setdefault("Cache-Control", "no-store")
+    if isinstance(response, web.Response):
+        _pack(request, response)
     return response
 
 
-def _status_of(error: LlmtapError) -> int:
-    statuses: tuple[tuple[type[LlmtapError], int], ...] = ((CallNotFound, 404), (UsageError, 400), (StoreError, 503))
+PACKED_FROM = 1_000  #: bytes of an answer
+_LEVEL = 3  # higher ones take longer than they save on the way
+_PACKABLE = ("text/", "application/json", "application/problem+json", "image/svg")
+
+
+def _pack(request: web.Request, response: web.Response) -> None:
+    """Compress text for those who can read that."""
+    body = response.body
+    if not isinstance(body, bytes) or len(body) < PACKED_FROM or not response.content_type.startswith(_PACKABLE):
+        return
+    response.headers["Vary"] = "Accept-Encoding"
+    if "gzip" in request.headers.get("Accept-Encoding", "") and "Content-Encoding" not in response.headers:
+        response.body = gzip.compress(body, _LEVEL, mtime=0)
+        response.headers["Content-Encoding"] = "gzip"
+
+
+def status_of(error: LlmtapError) -> int:
+    """Which status an error is answered with."""
+    statuses: tuple[tuple[type[LlmtapError], int], ...] = (
+        (Misfit, 422), (CallNotFound, 404), (ConfigError, 503), (UsageError, 400), (StoreError, 503),
+    )  # fmt: skip
     return next((status for kind, status in statuses if isinstance(error, kind)), 500)
+
+
+def _place_of(error: LlmtapError) -> dict[str, Any]:
+    """Where the mistake is: the column of a filter, the path in a body."""
+    if isinstance(error, QueryError) and error.column is not None:
+        return {"column": error.column}
+    return {"path": error.path} if isinstance(error, Misfit) else {}
 
 
 #: What browsers show instead, for people who never meant to send a header.
@@ -73,15 +106,20 @@ _FOR_PEOPLE = {
 }
 
 
-def _problem(request: web.Request, status: int, detail: str) -> web.Response:
+def _problem(request: web.Request, status: int, detail: str, place: dict[str, Any] | None = None) -> web.Response:
     """RFC 9457 for programs, a line of text for people."""
-    title = HTTPStatus(status).phrase
-    if "text/html" in request.headers.get("Accept", ""):
+    if "text/html" in request.headers.get("Accept", "") and not request.path.startswith("/api/"):
         return web.Response(
-            body=f"{_FOR_PEOPLE.get(status) or f'{title}: {detail}'}\n".encode("utf-8", "replace"),
+            body=f"{_FOR_PEOPLE.get(status) or f'{HTTPStatus(status).phrase}: {detail}'}\n".encode("utf-8", "replace"),
             status=status,
             content_type="text/plain",
             charset="utf-8",
         )
-    problem = {"type": "about:blank", "title": title, "status": status, "detail": detail}
-    return json_answer(problem, status, "application/problem+json")
+    return problem(status, detail, place)
+
+
+def problem(status: int, detail: str, place: dict[str, Any] | None = None) -> web.Response:
+    """RFC 9457; ``place``: further keys, on where the mistake is."""
+    title = HTTPStatus(status).phrase
+    told = {"type": "about:blank", "title": title, "status": status, "detail": detail, **(place or {})}
+    return json_answer(told, status, "application/problem+json")

@@ -8,15 +8,31 @@ from functools import partial
 
 from aiohttp import web
 
-from ..addresses import parse_address
 from ..config import Config
 from ..store.sqlite.reader import SqliteReader
-from .access import guard
+from .access.audit import auditing, write_down
+from .access.guard import guard
 from .answers import answering
-from .api.calls import CallsApi
+from .api.parts import API
+from .api.reference import ReferenceApi
+from .pages.audit import AuditPage
 from .pages.call import CallPage
+from .pages.compare import ComparePage
+from .pages.conversation import ConversationPage
+from .pages.conversations import Conversations
+from .pages.costs import Costs
+from .pages.judging import JudgingForms
+from .pages.login import Login
 from .pages.logs import Logs
+from .pages.monitor import Monitor
+from .pages.prompts import Prompts
+from .pages.rerun import RerunPage
+from .pages.review import ReviewPage
+from .pages.settings import Settings
+from .pages.tag_settings import TagSettings
+from .pages.users import Users
 from .permissions import Permission
+from .received import BODY_BYTES
 from .routes import OPEN, Route, check, get
 from .server import Runner
 from .site import Place, Site
@@ -24,14 +40,42 @@ from .site import Place, Site
 SHUTDOWN_S = 2.0  #: answers under way may take this long when it is stopped
 
 #: The menu. A page stands in it when it exists.
-PLACES = (Place("Logs", "/", "l", Permission.ROWS),)
+PLACES = (
+    Place("Logs", "/", "l", Permission.ROWS),
+    Place("Conversations", "/conversations", "t", Permission.ROWS),
+    Place("Users", "/users", "u", Permission.ROWS),
+    Place("Prompts", "/prompts", "p", Permission.CONTENT),
+    Place("Monitor", "/monitor", "m", Permission.ROWS),
+    Place("Costs", "/costs", "c", Permission.ROWS),
+    Place("Review", "/review", "r", Permission.JUDGE),
+    Place("Audit", "/audit", "a", Permission.AUDIT),
+)
 #: Everything that answers, made with a ``Site``.
-PARTS = (Logs, CallPage, CallsApi)
+PARTS = (
+    Logs,
+    CallPage,
+    ComparePage,
+    ConversationPage,
+    Conversations,
+    Users,
+    Prompts,
+    JudgingForms,
+    Monitor,
+    Costs,
+    RerunPage,
+    ReviewPage,
+    Login,
+    Settings,
+    TagSettings,
+    AuditPage,
+    *API,
+)
 
 
 def routes_of(site: Site) -> tuple[Route, ...]:
     """All of them. Raises ``TypeError`` for one that does not say who may ask it."""
     served = [route for part in PARTS for route in part(site).routes()]
+    served += ReferenceApi(site, served).routes()
     return check([*served, *_assets(site)])
 
 
@@ -40,16 +84,26 @@ def make_app(config: Config) -> web.Application:
     store = SqliteReader(config.data_dir)
     site = Site(config, store, PLACES)
     routes = routes_of(site)
-    access = guard(parse_address(config.console.listen, "console.listen"), config.console.token, routes)
-    app = web.Application(middlewares=[answering, access])
+    guards = [answering, auditing(site), guard(config, site.visitors, routes)]
+    app = web.Application(middlewares=guards, client_max_size=BODY_BYTES)
     for route in routes:
         add = app.router.add_get if route.method == "GET" else partial(app.router.add_route, route.method)
         add(route.path, route.handler)
 
     async def life(_app: web.Application) -> AsyncIterator[None]:
         yield
+        await site.recorder.close()
         await store.close()
 
+    async def end_live(_app: web.Application) -> None:
+        site.live.close()
+
+    async def before_a_stream(request: web.Request, response: web.StreamResponse) -> None:
+        if not isinstance(response, web.Response):
+            write_down(site, request, response.status)
+
+    app.on_response_prepare.append(before_a_stream)
+    app.on_shutdown.append(end_live)
     app.cleanup_ctx.append(life)
     return app
 

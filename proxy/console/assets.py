@@ -23,15 +23,23 @@ from msgspec import Struct
 STATIC = Path(__file__).parent / "static"
 
 #: Modules of the script that every page has, those that others import first.
-APP = ("dom", "keys", "theme")
+APP = ("dom", "keys", "theme", "panel", "list", "live", "filterbar")
 #: Bundles that are loaded on use, and their modules.
-ON_USE: dict[str, tuple[str, ...]] = {}
+ON_USE: dict[str, tuple[str, ...]] = {
+    "traces": ("walk", "steps"),
+    "chart": ("chart",),
+    "detail": ("reading", "review", "rerun", "judge"),
+}
 #: Style sheets, in the order of the cascade; all stand in one file.
-STYLES = ("base",)
+STYLES = ("base", "logs", "detail")
+#: Those of some pages only, which link to them in their ``head``: ``charts.css``.
+SHEETS = ("charts", "traces", "access")
+
+_ALWAYS = ("app.js", "style.css", "icon.svg")  #: that each page has from the beginning
 
 _IMPORT = re.compile(r'^import \{([^}]*)\} from "\./(\w+)\.js";?\n', re.MULTILINE)
-_EXPORT = re.compile(r"^export ((?:async )?function\*?|class|const|let) (\w+)", re.MULTILINE)
-_NAME = re.compile(r"^\s*(\w+)(?:\s+as\s+(\w+))?\s*$")
+_EXPORT = re.compile(r"^export ((?:async )?function\*?|class|const|let) ([\w$]+)", re.MULTILINE)
+_NAME = re.compile(r"^\s*([\w$]+)(?:\s+as\s+([\w$]+))?\s*$")
 _COMMENT = re.compile(r"^\s*//[^\n]*\n", re.MULTILINE)
 _CSS_COMMENT = re.compile(r"/\*.*?\*/\s*", re.DOTALL)
 
@@ -58,14 +66,15 @@ class Assets:
 
     @property
     def on_use(self) -> str:
-        """Bundle → path, as JSON for ``dom.js``."""
-        paths = {name.removesuffix(".js"): asset.path for name, asset in self._by_name.items() if name.endswith(".js")}
-        return json.dumps({name: path for name, path in paths.items() if name != "app"})
+        """Bundle, or name of a style sheet, → path: what a page loads when it needs it, as JSON for ``dom.js``."""
+        wanted = {name: asset.path for name, asset in self._by_name.items() if name not in _ALWAYS}
+        return json.dumps({name.removesuffix(".js"): path for name, path in wanted.items()})
 
 
 def _sources() -> Iterator[tuple[str, bytes]]:
-    sheets = [(STATIC / "css" / f"{name}.css").read_text(encoding="utf-8") for name in STYLES]
-    yield "style.css", _CSS_COMMENT.sub("", "\n".join(sheets)).encode()
+    yield "style.css", _sheet(*STYLES)
+    for name in SHEETS:
+        yield f"{name}.css", _sheet(name)
     yield "app.js", joined(APP).encode()
     for name, modules in ON_USE.items():
         yield f"{name}.js", joined(modules, APP).encode()
@@ -73,6 +82,11 @@ def _sources() -> Iterator[tuple[str, bytes]]:
     carried = files("youplot") / "vendor"
     yield "uplot.js", (carried / "uplot.iife.min.js").read_bytes()
     yield "uplot.css", (carried / "uplot.min.css").read_bytes()
+
+
+def _sheet(*names: str) -> bytes:
+    sheets = [(STATIC / "css" / f"{name}.css").read_text(encoding="utf-8") for name in names]
+    return _CSS_COMMENT.sub("", "\n".join(sheets)).encode()
 
 
 _TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}

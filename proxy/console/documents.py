@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
 from ..config import Config
 from ..dialects.table import parse
-from ..records import Call, Exchange, Parsed
-from ..store.base import JSON, Reader
+from ..records import Call, Exchange, Parsed, ToolSpan
+from ..store.base import JSON
 from ..store.view import call_json
+
+
+class Bodies(Protocol):
+    """What is asked of a reader, one of all calls or one of a visitor's."""
+
+    async def exchange(self, call_id: str) -> Exchange | None:
+        """The raw bytes of a call, where there are any that may be read."""
+        ...
+
+    async def tools(self, call_id: str) -> list[ToolSpan]:
+        """What became of the tools that its answer asked for."""
+        ...
 
 
 def understood(exchange: Exchange, config: Config) -> Parsed:
@@ -20,7 +32,7 @@ def understood(exchange: Exchange, config: Config) -> Parsed:
     return parse(exchange, config.ingest.body_bytes, config.retrieval)
 
 
-async def document(reader: Reader, call: Call, config: Config) -> JSON:
+async def document(reader: Bodies, call: Call, config: Config) -> JSON:
     """All of a call. Parsing runs on a thread."""
     exchange = await reader.exchange(call.id)
     parsed = None if exchange is None else await asyncio.to_thread(understood, exchange, config)

@@ -46,15 +46,15 @@ def size(number: int | None) -> str:
 
 
 def money(nano_usd: int | None) -> str:
-    """Dollars with three digits that matter: ``$12.34 $0.0123 $0.0000004``."""
+    """Dollars with three digits that matter: ``$12.34 $0.0123 $0.0000004 -$3.21``."""
     if nano_usd is None:
         return UNKNOWN
     if nano_usd == 0:
         return "$0"
     leading = len(str(abs(nano_usd))) - 10  # the power of ten of its first digit, in dollars
     places = min(9, max(2, 2 - leading))
-    text = f"{nano_usd / _NANO:,.{places}f}"
-    return f"${text if places == 2 else _without_zeros(text)}"
+    text = f"{abs(nano_usd) / _NANO:,.{places}f}"
+    return f"{'-' * (nano_usd < 0)}${text if places == 2 else _without_zeros(text)}"
 
 
 def exact_dollars(nano_usd: int) -> str:

@@ -6,7 +6,9 @@ import enum
 
 from msgspec import Struct
 
-EVERY_PROJECT = "*"
+from ..errors import UsageError
+from ..query.fields import nearest
+from ..store.accounts import EVERY_PROJECT, Grant
 
 
 class Permission(enum.StrEnum):
@@ -36,12 +38,36 @@ ROLES: dict[str, frozenset[Permission]] = {
 #: What makes sense for all projects at once only.
 WHOLE = frozenset({Permission.SQL, Permission.MANAGE, Permission.AUDIT})
 
+GRANTS_MAX = 100  #: of one person or token
+PROJECT_MAX = 200  #: characters of a project's name
 
-class Grant(Struct, frozen=True):
-    """A role in a project, or in ``EVERY_PROJECT``."""
 
-    role: str
-    project: str = EVERY_PROJECT
+def read_grant(text: str) -> Grant:
+    """``viewer``, or ``viewer:support`` for one project alone. Raises ``UsageError``."""
+    role, _, project = text.strip().partition(":")
+    if role not in ROLES:
+        raise UsageError(f"there is no role {role!r}{nearest(role, tuple(ROLES))}; roles: {', '.join(ROLES)}")
+    grant = Grant(role, project.strip() or EVERY_PROJECT)
+    if len(grant.project) > PROJECT_MAX:
+        raise UsageError(f"a project's name has at most {PROJECT_MAX} characters")
+    if grant.project != EVERY_PROJECT and ROLES[role] <= WHOLE:
+        raise UsageError(f"the role {role} is for all projects at once: write {role} alone")
+    return grant
+
+
+def read_grants(text: str) -> tuple[Grant, ...]:
+    """Several, with commas between them. Raises ``UsageError``, also for none."""
+    found = tuple(dict.fromkeys(read_grant(part) for part in text.split(",") if part.strip()))
+    if not 0 < len(found) <= GRANTS_MAX:
+        raise UsageError(
+            f"name from 1 to {GRANTS_MAX} roles, e.g. viewer or reviewer:support; roles: {', '.join(ROLES)}"
+        )
+    return found
+
+
+def grant_text(grant: Grant) -> str:
+    """As ``read_grant`` reads it."""
+    return grant.role if grant.project == EVERY_PROJECT else f"{grant.role}:{grant.project}"
 
 
 class Visitor(Struct, frozen=True):
@@ -49,6 +75,7 @@ class Visitor(Struct, frozen=True):
 
     name: str
     grants: tuple[Grant, ...] = ()
+    program: bool = False  #: no person in a browser: it may say who of its users speaks
 
     def may(self, permission: Permission, project: str | None = None) -> bool:
         """In a project; None: in any of them, or in all for what is ``WHOLE``."""
@@ -59,10 +86,10 @@ class Visitor(Struct, frozen=True):
 
     def projects(self, permission: Permission) -> frozenset[str] | None:
         """Those where it is allowed; None means all."""
-        granted = {grant.project for grant in self.grants if permission in ROLES[grant.role]}
+        granted = {grant.project for grant in self.grants if permission in ROLES.get(grant.role, ())}
         return None if EVERY_PROJECT in granted else frozenset(granted)
 
 
 #: On loopback, without accounts: whoever can open the port can read the files as well.
-OWNER = Visitor("local", (Grant("admin"), Grant("auditor")))
+OWNER = Visitor("local", (Grant("admin"), Grant("auditor")), program=True)
 NOBODY = Visitor("")

@@ -14,7 +14,7 @@ from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 from aiohttp.web_server import Server
 
-from .answers import HEADERS
+from .answers import HEADERS, problem
 
 log = logging.getLogger(__name__)
 _NO_ACCESS_LOG = logging.getLogger(f"{__name__}.access")  #: aiohttp asks for one; it is off
@@ -32,7 +32,8 @@ class _Protocol(RequestHandler):
         log.info("a request to the console could not be read: %s", type(exc).__name__)
         if request.writer.output_size > 0:
             raise ConnectionError("an answer is under way")
-        response = web.Response(status=status, text="the request could not be read\n", headers=HEADERS)
+        response = problem(status, "the request could not be read")
+        response.headers.update(HEADERS)
         response.force_close()
         return response
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import tzinfo
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +17,22 @@ from ..config import Config
 from ..errors import UsageError
 from ..records import Call
 from ..store.base import Reader
+from ..store.sqlite.accounts import Accounts
 from ..zones import LocalZone, zone_named
 from . import figures
+from .access.visitors import Visitors
 from .answers import page_answer
 from .assets import Assets
+from .detail.judging import happened_text, opinion_text
+from .live import Live
+from .narrowed import logs_of, page_of
 from .permissions import NOBODY, Permission, Visitor
+from .recorder import Recorder
 from .routes import VISITOR
 from .scoped import ScopedReader
 
 THEMES = ("light", "dark")
+READER: web.RequestKey[ScopedReader] = web.RequestKey("reader", ScopedReader)
 
 
 class Place(Struct, frozen=True):
@@ -43,16 +51,22 @@ class Site:
         self.config = config
         self.assets = Assets()
         self.places = tuple(places)
+        self.live = Live(store)
+        self.recorder = Recorder(config)
+        self.accounts = Accounts(config.data_dir)
+        self.visitors = Visitors(config, self.accounts)
         self._store = store
         self._templates = _environment()
 
     def visitor(self, request: web.Request) -> Visitor:
         """Who asks; the guard has found out."""
-        return request.get(VISITOR, NOBODY)
+        return request[VISITOR] if VISITOR in request else NOBODY
 
     def reader(self, request: web.Request) -> ScopedReader:
         """The store, as who asks may see it."""
-        return ScopedReader(self._store, self.visitor(request))
+        if READER not in request:
+            request[READER] = ScopedReader(self._store, self.visitor(request))
+        return request[READER]
 
     def zone(self, request: web.Request) -> tzinfo:
         """The visitor's time zone, as the browser has told it in a cookie; else this machine's."""
@@ -60,6 +74,10 @@ class Site:
             return zone_named(request.cookies.get("llmtap_tz", "local"))
         except UsageError:
             return LocalZone()
+
+    def rendered(self, template: str, **values: Any) -> str:
+        """A piece of a page that bears nothing of its visitor, such as rows of a list."""
+        return self._templates.get_template(template).render(values)
 
     def page(self, request: web.Request, template: str, *, status: int = 200, **values: Any) -> web.Response:
         """A page, or a piece of one."""
@@ -100,6 +118,13 @@ def _environment() -> jinja2.Environment:
         "rfc3339": rfc3339,
         "tokens": _tokens,
         "shortened": figures.shortened,
+        "opinion": opinion_text,
+        "happened": happened_text,
+    }
+    environment.globals |= {
+        "logs_of": logs_of,
+        "user_page": partial(page_of, "/users"),
+        "prompt_page": partial(page_of, "/prompts"),
     }
     return environment
 

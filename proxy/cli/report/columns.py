@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from msgspec import Struct
 
 from ...console import figures
-from ...console.reports import figures as report_figures
 from ...console.reports.figures import Line, Report, change
 from ...query.fields import SPANS
-from ...store.report_view import FIGURES, Figure, Unit
+from ...store.report_view import FIGURES, Figure, Unit, cost
 from ..terminal import printable
 from .sparklines import bar, spark
 
@@ -56,7 +55,7 @@ _SHOWN = (
     Shown("ft p99", FIGURES["ttft_p99_ms"], 15, worse=1),
     Shown("tokens/s", FIGURES["tokens_per_s_p50"], 9, worse=-1),
     Shown("per call", FIGURES["cost_per_call_usd"], 10, worse=1),
-    Shown("cost", Figure("cost_usd", Unit.MONEY, report_figures.cost), _ALWAYS),
+    Shown("cost", Figure("cost_usd", Unit.MONEY, cost), _ALWAYS),
 )
 _PICTURE = 4
 _APPROXIMATE = (Unit.DURATION, Unit.SPEED)

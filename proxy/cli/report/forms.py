@@ -6,11 +6,10 @@ import csv
 import io
 import json
 from collections.abc import Iterator
-from typing import Any
 
 from ...console.reports.figures import Line, Report, change, names, text
-from ...store.base import ReportRow
-from ...store.report_view import FIGURES, Unit, figures_json, number
+from ...console.reports.lines import line_json
+from ...store.report_view import FIGURES, Unit
 from ..terminal import printable
 
 _RISKY = ("=", "+", "-", "@", "\t", "\r")  #: a spreadsheet takes a cell that begins so for a formula
@@ -27,35 +26,8 @@ JSON_HELP = (
 
 def as_json(report: Report) -> str:
     """A list with an object for each line, on one line."""
-    records = [_record(report, line) for line in report.lines]
+    records = [line_json(report, line) for line in report.lines]
     return json.dumps(records, ensure_ascii=False, separators=(",", ":")) + "\n"
-
-
-def _record(report: Report, line: Line) -> dict[str, Any]:
-    record: dict[str, Any] = dict(zip(report.by, names(line), strict=True)) | figures_json(line.row)
-    if line.before is not None:
-        record |= _compared(line, line.before)
-    if report.models:
-        record["what_if"] = {
-            model: {
-                "cost_usd": number(Unit.MONEY, offer.nano_usd),
-                "difference_usd": number(Unit.MONEY, offer.difference_nano_usd),
-            }
-            for model, offer in zip(report.models, line.offers, strict=True)
-        }
-    return record
-
-
-def _compared(line: Line, before: ReportRow) -> dict[str, Any]:
-    changes = {name: change(figure, line) for name, figure in FIGURES.items()}
-    return {
-        "state": line.state,
-        "previous": {name: number(figure.unit, figure.value(before)) for name, figure in FIGURES.items()},
-        "change": {
-            name: {"absolute": number(FIGURES[name].unit, found.absolute), "percent": found.percent}
-            for name, found in changes.items()
-        },
-    }
 
 
 def as_csv(report: Report) -> str:

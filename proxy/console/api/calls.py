@@ -1,22 +1,39 @@
-"""The JSON API: ``/healthz``, ``/api/calls`` and ``/api/calls/{id}``."""
+"""``/api/calls``: lists of calls, one call with all that was said, its raw bytes, and what people think of it."""
 
 from __future__ import annotations
 
+from typing import Any
+
+import msgspec
 from aiohttp import web
 
-from ...errors import UsageError
-from ...query.fields import nearest
+from ...clock import rfc3339, wall_us
+from ...errors import CallNotFound
+from ...records import Call, Exchange
+from ...store.judgements import Judgements
 from ...store.view import BODY_KEYS, KEYS, selected, summary_json
 from ..answers import json_answer
 from ..documents import document
-from ..health import look, relay_names
 from ..permissions import Permission
-from ..routes import OPEN, Route, get
+from ..routes import Doc, Route, get
+from ..scoped import ScopedReader
 from ..site import Site
+from . import asked
+from .call_shape import CALL, LISTED_CALL
+from .shapes import NEXT, holding, listing, shown
+from .unchanged import unless_known
 
-LIMIT_DEFAULT = 50
-LIMIT_MAX = 1000
-LIMIT_WITH_BODIES_MAX = 100
+_LIST = asked.SCOPE | asked.PAGE | {"sort": asked.SORT, "fields": asked.FIELDS}
+_PAGE = holding(
+    calls=listing(LISTED_CALL),
+    next=NEXT,
+    searched_back_to={
+        "type": ["string", "null"],
+        "format": "date-time",
+        "description": "no index knows which calls match, and time ran out here: go on with next",
+    },
+)
+_BYTES = {"type": "string", "contentMediaType": "application/octet-stream"}
 
 
 class CallsApi:
@@ -27,51 +44,84 @@ class CallsApi:
 
     def routes(self) -> list[Route]:
         """What the console answers here."""
+        many = Doc(summary="Calls, page by page", query=_LIST, answer=_PAGE, errors=(400, 503))
+        one = Doc(summary="A call with all that was said", answer=CALL, errors=(400, 404, 503))
+        request, response = (
+            Doc(
+                summary=f"The {side}'s body, byte for byte as it came",
+                answer=_BYTES,
+                media_type="application/octet-stream",
+                errors=(400, 404, 503),
+            )
+            for side in ("request", "answer")
+        )
+        said = Doc(summary="What people say of a call", answer=shown(Judgements), errors=(400, 404, 503))
+        view: dict[str, Any] = {"audited": "view"}
         return [
-            get("/healthz", self.health, OPEN),
-            get("/api/calls", self.calls, Permission.ROWS, audited="view"),
-            get("/api/calls/{id}", self.call, Permission.ROWS, audited="view"),
+            get("/api/calls", self.calls, Permission.ROWS, doc=many, **view),
+            get("/api/calls/{id}", self.call, Permission.ROWS, doc=one, **view),
+            get("/api/calls/{id}/request", self.request, Permission.CONTENT, doc=request, **view),
+            get("/api/calls/{id}/response", self.response, Permission.CONTENT, doc=response, **view),
+            get("/api/calls/{id}/judgements", self.judgements, Permission.CONTENT, doc=said, **view),
         ]
 
-    async def health(self, _request: web.Request) -> web.Response:
-        """200 when every relay accepts and ingest runs, else 503 and what is down."""
-        names = [*relay_names(self._site.config.relay.workers), "ingest"]
-        processes = look(self._site.config.data_dir, names)
-        down = [process.name for process in processes if not process.up]
-        states = {process.name: process.state for process in processes}
-        return json_answer({"ok": not down, "down": down, "processes": states}, 503 if down else 200)
-
     async def calls(self, request: web.Request) -> web.Response:
-        """The newest calls; bodies only where ``fields=`` names them."""
-        bodies = _body_fields(request.query.get("fields", ""))
-        limit = _limit(request.query.get("limit"), LIMIT_WITH_BODIES_MAX if bodies else LIMIT_MAX)
+        """A page of calls; bodies only where ``fields=`` names them."""
+        query = request.query
+        asked.check_names(query, _LIST)
+        bodies = asked.asked_bodies(query)
+        page = asked.asked_page(query, asked.LIMIT_WITH_BODIES_MAX if bodies else asked.LIMIT_MAX)
+        scope = asked.asked_scope(query, self._site.zone(request), wall_us())
         reader = self._site.reader(request)
-        found = await reader.find(limit=limit)
+        looked = await reader.look(
+            scope.within, before=page.before, limit=page.limit, every=scope.every, order=page.order
+        )
+        found = {
+            "calls": [await self._listed(reader, call, bodies) for call in looked.calls],
+            "next": asked.cursor(page, looked.next),
+            "searched_back_to": None if looked.back_to_us is None else rfc3339(looked.back_to_us),
+        }
+        return unless_known(request, json_answer(found))
+
+    async def _listed(self, reader: ScopedReader, call: Call, bodies: frozenset[str]) -> dict[str, Any]:
         if not bodies:
-            return json_answer({"calls": [summary_json(call) for call in found]})
-        whole = [await document(reader, call, self._site.config) for call in found]
-        shown = bodies | (set(KEYS) - set(BODY_KEYS))
-        return json_answer({"calls": [selected(call, shown) for call in whole]})
+            return summary_json(call)
+        whole = await document(reader, call, self._site.config)
+        return selected(whole, bodies | (set(KEYS) - set(BODY_KEYS)))
 
     async def call(self, request: web.Request) -> web.Response:
         """One call, bodies included; a unique part of its id will do."""
+        reader, call = await self._found(request)
+        return unless_known(request, json_answer(await document(reader, call, self._site.config)))
+
+    async def request(self, request: web.Request) -> web.Response:
+        """What the client sent."""
+        call, exchange = await self._exchange(request)
+        return _bytes(request, f"{call.id}-request", exchange.request_body)
+
+    async def response(self, request: web.Request) -> web.Response:
+        """What came back, as far as it came."""
+        call, exchange = await self._exchange(request)
+        return _bytes(request, f"{call.id}-response", exchange.response_body)
+
+    async def judgements(self, request: web.Request) -> web.Response:
+        """Scores, reviews, corrections, comments, notes and their history."""
+        reader, call = await self._found(request)
+        return unless_known(request, json_answer(msgspec.to_builtins(await reader.judgements(call.id))))
+
+    async def _found(self, request: web.Request) -> tuple[ScopedReader, Call]:
         reader = self._site.reader(request)
-        call = await reader.call(await reader.resolve(request.match_info["id"]))
-        return json_answer(await document(reader, call, self._site.config))
+        return reader, await reader.call(await reader.resolve(request.match_info["id"]))
+
+    async def _exchange(self, request: web.Request) -> tuple[Call, Exchange]:
+        reader, call = await self._found(request)
+        exchange = await reader.exchange(call.id)
+        if exchange is None or exchange.begin.no_log:
+            raise CallNotFound(f"call {call.id} has no bodies, or none that may be read")
+        return call, exchange
 
 
-def _body_fields(text: str) -> set[str]:
-    """Those of the named fields that are left out when not asked for."""
-    named = [name.strip() for name in text.split(",") if name.strip()]
-    for name in named:
-        if name not in KEYS:
-            raise UsageError(f"fields: there is no field {name!r}{nearest(name, KEYS)}")
-    return set(BODY_KEYS).intersection(named)
-
-
-def _limit(text: str | None, most: int) -> int:
-    if text is None:
-        return LIMIT_DEFAULT
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= most):
-        raise UsageError(f"limit: write a number from 1 to {most}")
-    return int(text)
+def _bytes(request: web.Request, name: str, body: bytes) -> web.Response:
+    """Bytes that somebody else wrote: for saving, never for a browser to make something of."""
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return unless_known(request, web.Response(body=body, content_type="application/octet-stream", headers=headers))

@@ -34,12 +34,12 @@ class Prices(Struct, frozen=True):
     models: tuple[str, ...]
     at_us: int
 
-    def check(self) -> None:
+    def check(self, option: str = "--what-if") -> None:
         """Raise ``UsageError`` for a model without a price."""
         for model in self.models:
             if self._price(model, Usage(input_tokens=0, output_tokens=0), 1) is None:
                 raise UsageError(
-                    f"--what-if {model!r}: no price is known for this model; "
+                    f"{option} {model!r}: no price is known for this model; "
                     "write its name as its provider does, or give it a price under [[prices]] in the settings"
                 )
 

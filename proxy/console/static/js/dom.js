@@ -69,3 +69,9 @@ export function address(changes, { replace = false } = {}) {
   history[replace ? "replaceState" : "pushState"](null, "", url);
   return url;
 }
+
+// A page names the bundle that it needs in data-bundle of its body.
+export function start() {
+  const { bundle } = document.body.dataset;
+  if (bundle) load(bundle);
+}
