@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from proxy.journal.codec import decode, encode
 from proxy.journal.frame import Kind
-from proxy.records import Begin, End, Head, Header, Outcome, Part, Side
+from proxy.records import Begin, End, Event, EventKind, Head, Header, Outcome, Part, Side
 
 ID = bytes(range(16))
 RECORDS = [
@@ -17,11 +17,12 @@ RECORDS = [
     Head(id=ID, offset_us=3, status=200, reason="OK", headers=(Header(b"x", b"y"),)),
     Part(id=ID, side=Side.RESPONSE, offset=10, data=b"bytes", marks=((12, 5), (15, 9))),
     End(id=ID, ended_us=4, offset_us=5, outcome=Outcome.COMPLETE, status=200),
+    Event(id=ID, kind=EventKind.NOTE, at_us=6, author="ada", said={"call": "c", "text": "t"}),
 ]
 
 
 @pytest.mark.parametrize("record", RECORDS, ids=lambda record: type(record).__name__)
-def test_round_trip(record: Begin | Head | Part | End) -> None:
+def test_round_trip(record: Begin | Head | Part | End | Event) -> None:
     assert decode(*encode(record)) == record
 
 
@@ -43,7 +44,7 @@ def test_an_unknown_kind_is_no_error() -> None:
     assert decode(99, b"whatever") is None
 
 
-@pytest.mark.parametrize("kind", [Kind.BEGIN, Kind.HEAD, Kind.END, Kind.PART])
+@pytest.mark.parametrize("kind", [Kind.BEGIN, Kind.HEAD, Kind.END, Kind.PART, Kind.EVENT])
 def test_a_payload_that_is_no_record_is_an_error(kind: Kind) -> None:
     with pytest.raises((msgspec.DecodeError, ValueError)):
         decode(kind, b"\x00")
