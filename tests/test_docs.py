@@ -38,10 +38,26 @@ def code(path: Path) -> Iterator[str]:
     yield from re.findall(r"(?<!`)`([^`\n]+)`(?!`)", text)
 
 
+#: ``serve``, and ``user add`` where a command is a group.
+EVERY_COMMAND = [
+    " ".join(filter(None, [name, part]))
+    for name in COMMANDS
+    for part in getattr(llmtap.get_command(click.Context(llmtap), name), "commands", {"": None})
+]
+
+
 def command(name: str) -> click.Command:
-    found = llmtap.get_command(click.Context(llmtap), name)
+    first, _, part = name.partition(" ")
+    found = llmtap.get_command(click.Context(llmtap), first)
+    if isinstance(found, click.Group) and part:
+        found = found.commands.get(part)
     assert found is not None, f"no command {name}"
     return found
+
+
+def named(words: list[str]) -> str:
+    """The command that is typed, with its part where it is a group."""
+    return " ".join(words[:2]) if isinstance(command(words[0]), click.Group) else words[0]
 
 
 def options(name: str) -> dict[str, click.Option]:
@@ -121,7 +137,7 @@ def test_llmtap_commands_and_options_in_documents_exist(path: Path) -> None:
             words = shlex.split(call.partition(" -- ")[0], comments=True)
             if words[0] not in COMMANDS:
                 continue  # prose such as "llmtap answers"
-            known = options(words[0]).keys() | {"--help"}
+            known = options(named(words)).keys() | {"--help"}
             used = {word.partition("=")[0] for word in words[1:] if re.match(r"--?[a-z]", word)}
             assert used <= known, line
 
@@ -155,13 +171,13 @@ def test_the_license_is_the_one_that_the_project_names() -> None:
 # --- help ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", EVERY_COMMAND)
 def test_every_command_and_every_option_has_help(name: str) -> None:
-    assert COMMANDS[name].help.endswith(".")
+    assert COMMANDS[name.partition(" ")[0]].help.endswith(".")
     assert command(name).help
     assert [flag for flag, option in options(name).items() if not option.help] == []
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", EVERY_COMMAND)
 def test_every_command_takes_the_common_options(name: str) -> None:
     assert {"--config", "--data-dir"} <= options(name).keys()

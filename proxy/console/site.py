@@ -60,7 +60,8 @@ class Site:
 
     def visitor(self, request: web.Request) -> Visitor:
         """Who asks; the guard has found out."""
-        return request[VISITOR] if VISITOR in request else NOBODY
+        visitor: Visitor = request.get(VISITOR, NOBODY)
+        return visitor
 
     def reader(self, request: web.Request) -> ScopedReader:
         """The store, as who asks may see it."""

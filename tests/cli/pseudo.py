@@ -56,6 +56,10 @@ class Pseudo:
             self.seen += chunk
         return self.seen
 
+    def enter(self, line: str) -> None:
+        """Type a line."""
+        os.write(self._master, line.encode() + b"\n")
+
     def interrupt(self) -> int:
         """Send SIGINT, as Ctrl-C does; the exit code."""
         self.process.send_signal(signal.SIGINT)

@@ -15,6 +15,7 @@ import pytest
 from proxy.clock import CallIds, id_text, wall_us
 from proxy.console.logs.listing import ROWS
 from proxy.datadir import prepare
+from proxy.records import Event, EventKind
 from proxy.store.base import Batch, StoredCall
 from proxy.store.sqlite.fulltext.index import Limits
 from proxy.store.sqlite.store import SqliteStore
@@ -194,6 +195,21 @@ async def test_a_view_is_saved_by_a_form(console: Console) -> None:
         assert response.headers["Location"] == "/?q=status:error&cols=time"
     async with console.client.post("/views", data={"name": "", "query": ""}) as response:
         assert response.status == 400
+
+
+async def test_a_view_is_deleted_where_it_stands(console: Console) -> None:
+    said = {"name": "v", "page": "/", "query": "q=x"}
+    event = Event(id=_ids.next(wall_us()), kind=EventKind.VIEW, at_us=wall_us(), author="local", said=said)
+    await console.record(events=[event])
+    _, page = await console.get("/")
+    (view,) = re.findall(r'name="view" value="([^"]+)"', page)
+    gone = {"view": view, "name": "v", "query": "", "deleted": "1"}
+    async with console.client.post("/views", data=gone, allow_redirects=False) as response:
+        assert response.status == 303
+    (written,) = [event for event in console.written() if event.kind == EventKind.VIEW]
+    assert (written.said["view"], written.said["deleted"]) == (view, True)
+    async with console.client.post("/views", data=gone | {"view": "nobody's"}) as response:
+        assert response.status == 404
 
 
 # --- pieces ------------------------------------------------------------------------------------------

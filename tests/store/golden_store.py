@@ -29,7 +29,7 @@ def golden_calls() -> list[StoredCall]:
         ended(an_id(number), request=chat_request("shared " * 200, *(f"{turn} " * 90 for turn in range(number))))
         for number in range(1, 6)
     ]
-    return [ended(FULL.id, response=bytes(range(256)) * 9, **_fields(FULL)), *chats]
+    return [ended(an_id(0), response=bytes(range(256)) * 9, **_fields(FULL)), *chats]
 
 
 def _fields(call: object) -> dict[str, object]:

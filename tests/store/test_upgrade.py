@@ -19,13 +19,14 @@ from proxy.store.sqlite.reader import SqliteReader
 from proxy.store.sqlite.segment import Entry, SegmentWriter
 from proxy.store.sqlite.store import SqliteStore
 from tests.store.golden_store import GOLDEN, golden_calls
-from tests.store.samples import DAY_US, FULL, NOON_US, as_stored, collected, ended, write
+from tests.store.samples import DAY_US, NOON_US, as_stored, collected, ended, write
 
 MIGRATIONS = sorted(Path(schema.__file__).with_name("migrations").glob("[0-9]*.sql"))
 SEGMENT = "body-default-20261121.db"
 RELEASED = (1, 2)  #: schemas before the first golden store
 #: What a later schema makes of what an earlier one had: found anew, or never kept.
 DERIVED = {"conversation": None}
+WHOLE = golden_calls()[0].call
 
 
 def of_schema(version: int, folder: Path) -> Call:
@@ -37,20 +38,20 @@ def of_schema(version: int, folder: Path) -> Call:
         main.execute(f"PRAGMA user_version = {version}")
         text = _texts(main)
         columns = {name for _, name, *_ in main.execute("PRAGMA table_info(call)")}
-        values = dict(zip(rows.COLUMNS, rows.encode(FULL, text), strict=True))
+        values = dict(zip(rows.COLUMNS, rows.encode(WHOLE, text), strict=True))
         place = {"segment": text(rows.KINDS["segment"], SEGMENT)}
-        fixed = {"id": 1, "uuid": rows.uuid_bytes(FULL.id), "rev": 1, "updated_at_us": 1, **place}
+        fixed = {"id": 1, "uuid": rows.uuid_bytes(WHOLE.id), "rev": 1, "updated_at_us": 1, **place}
         row = {name: value for name, value in {**values, **fixed}.items() if name in columns}
         main.execute(f"INSERT INTO call ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})", [*row.values()])
-        for posting in rows.postings(FULL.metadata, FULL.tags):
+        for posting in rows.postings(WHOLE.metadata, WHOLE.tags):
             main.execute("INSERT INTO posting (dim, call) VALUES (?, 1)", (text(*posting),))
         main.execute("UPDATE state SET rev = 1")
         (secret,) = main.execute("SELECT secret FROM state").fetchone()
     with closing(SegmentWriter(folder / "store" / SEGMENT, secret)) as segment:
         exchange = golden_calls()[0].exchange
         assert exchange is not None
-        segment.write([Entry(1, rows.uuid_bytes(FULL.id), exchange)])
-    return evolve(FULL, **{name: None for name in rows.COLUMNS if name not in columns}, **DERIVED)
+        segment.write([Entry(1, rows.uuid_bytes(WHOLE.id), exchange)])
+    return evolve(WHOLE, **{name: None for name in rows.COLUMNS if name not in columns}, **DERIVED)
 
 
 def _texts(main: sqlite3.Connection) -> Callable[[int, str], int]:
@@ -68,9 +69,9 @@ async def test_a_store_of_an_earlier_schema(tmp_path: Path, version: int) -> Non
         await SqliteReader.open(tmp_path)
     store = await SqliteStore.open(tmp_path)
     try:
-        assert as_stored(evolve(await store.call(FULL.id), **DERIVED)) == wanted
-        assert await store.exchange(FULL.id) == golden_calls()[0].exchange
-        assert [call.id for call in await store.find(parse_filter("metadata.a = '1' and tags = 'prod'"))] == [FULL.id]
+        assert as_stored(evolve(await store.call(WHOLE.id), **DERIVED)) == wanted
+        assert await store.exchange(WHOLE.id) == golden_calls()[0].exchange
+        assert [call.id for call in await store.find(parse_filter("metadata.a = '1' and tags = 'prod'"))] == [WHOLE.id]
         assert await collected(store.verify()) == []
         new = ended()
         await write(store, new)

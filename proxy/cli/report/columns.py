@@ -190,10 +190,10 @@ def _trend(report: Report) -> Column:
 
 def _bars(report: Report) -> Column:
     value = FIGURES["cost_usd" if report.measure == "cost" else "calls"].value
-    most = max(value(line.row) for line in report.lines)
+    most = max(value(line.row) or 0 for line in report.lines)
 
     def drawn(line: Line) -> str:
-        return bar(value(line.row), most, _BAR)
+        return bar(value(line.row) or 0, most, _BAR)
 
     return Column("", drawn, _PICTURE, lambda _: "cyan", right=False, picture=True)
 

@@ -15,7 +15,7 @@ from aiohttp import web
 from msgspec import Struct, to_builtins
 
 from ...clock import wall_us
-from ...errors import QueryError, UsageError
+from ...errors import CallNotFound, QueryError, UsageError
 from ...query.parse import MAX_LENGTH
 from ...records import Call, EventKind
 from ...store.judgements import ViewSaid
@@ -170,7 +170,13 @@ class Logs:
         if not 0 < len(name) <= _NAME_MAX:
             raise UsageError(f"name: a view's name has 1 to {_NAME_MAX} characters")
         state = read(dict(parse_qsl(query)))
-        said = ViewSaid(name=name, page="/", query=state.url()[2:], view=str(form.get("view", "")) or None)
+        known = {view.id: view for view in await self._site.reader(request).views()}
+        given = str(form.get("view", ""))
+        if given and given not in known:
+            raise CallNotFound("there is no such view")
+        said = ViewSaid(
+            name=name, page="/", query=state.url()[2:], view=given or None, deleted=bool(given and form.get("deleted"))
+        )
         self._site.recorder.append(EventKind.VIEW, self._site.visitor(request).name, said)
         raise web.HTTPSeeOther(state.url())
 
