@@ -17,7 +17,7 @@ from urllib.parse import quote
 from msgspec import Struct
 from playwright.sync_api import Browser
 
-from proxy.clock import rfc3339
+from proxy.clock import rfc3339, wall_us
 from proxy.query.parse import parse_filter
 from proxy.store.sqlite.reader import SqliteReader
 
@@ -25,10 +25,11 @@ from .__main__ import cpu_us, process
 from .bigstore import DAY_US, DAYS, Made, made
 from .crowd import crowd
 from .heavy import heavy
-from .pages import SCREEN, chromium, first_look, opened, served_ms, weight
+from .pages import SCREEN, chromium, first_look, loaded_later, opened, served_ms, weight
 from .traffic import SEED
 
 IDLE_S = 20
+LATER = ("chart", "uplot", "uplot.css")  #: what the monitor loads when its page is there
 _NEXT = 15  #: calls that are walked with j
 #: Presses a key and waits until the slide-out shows another call; ms.
 _PRESSED = """key => new Promise((done) => {
@@ -40,7 +41,7 @@ _PRESSED = """key => new Promise((done) => {
     if (now && now !== before) requestAnimationFrame(() => done(performance.now() - began));
     else requestAnimationFrame(look);
   };
-  document.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+  document.body.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
   look();
 })"""
 _INSIDE = "rows => rows.filter(row => row.getBoundingClientRect().bottom <= innerHeight).length"
@@ -89,35 +90,20 @@ def _sizes(url: str) -> None:
     line("list page, KB gzip", f"{page / 1000:.1f}", "<=20", "160-500")
     line("its scripts and styles, KB gzip", f"{carried / 1000:.1f}", "<=25", "25-6,403")
     _, monitor = weight(url, "/monitor")
-    line("monitor: scripts and styles, KB gzip", f"{(monitor + _on_use(url)) / 1000:.1f}", "<=50")
-
-
-def _on_use(url: str) -> int:
-    """Bytes of what the monitor loads when its page is there."""
-    import html
-    import json
-    import re
-    import urllib.request
-
-    from .pages import packed_bytes
-
-    with urllib.request.urlopen(url + "/monitor") as answer:
-        found = re.search(r'data-assets="([^"]*)"', answer.read().decode())
-    if found is None:
-        raise SystemExit("the monitor names no bundles")
-    paths = json.loads(html.unescape(found[1]))
-    return sum(packed_bytes(url + paths[name]) for name in ("chart", "uplot", "uplot.css"))
+    line(
+        "monitor: scripts and styles, KB gzip", f"{(monitor + loaded_later(url, '/monitor', LATER)) / 1000:.1f}", "<=50"
+    )
 
 
 def _server(url: str, store: Made, middle: str) -> None:
-    since, until = (quote(rfc3339(store.last_us - days * DAY_US)) for days in (1, 0))
-    month = quote(rfc3339(store.last_us - DAYS * DAY_US))
+    last_us = min(store.last_us, wall_us())
+    day, month, until = (quote(rfc3339(last_us - days * DAY_US)) for days in (1, DAYS, 0))
     asked = (
         ("indexed filter", f"/?live=0&q={quote('model:gpt-5 status:ok')}", "<=50", "120-2,700"),
         (f"the {store.calls // 2:,}th row", f"/?live=0&before={middle}", "<=50"),
         ("text search, rare word", "/?live=0&q=quaternion", "<=50", "340-3,420"),
         ("text search, common word", "/?live=0&q=the", "<=50", "1,519-3,836"),
-        ("monitor, 24 h", f"/monitor?since={since}&until={until}", "<=80"),
+        ("monitor, 24 h", f"/monitor?since={day}&until={until}", "<=80"),
         ("monitor, 30 d", f"/monitor?since={month}&until={until}", "<=80"),
         ("costs, 30 d", f"/costs?since={month}&until={until}", "<=80"),
     )
@@ -129,7 +115,7 @@ def _server(url: str, store: Made, middle: str) -> None:
 def _detail(browser: Browser, url: str) -> None:
     with opened(browser, url) as page:
         page.goto("/?live=0")
-        page.wait_for_function("globalThis.llmtap?.list")
+        page.wait_for_function("() => globalThis.llmtap?.list")
         first = page.evaluate(_PRESSED, "Enter")
         took_ms = []
         for _ in range(_NEXT):
@@ -174,6 +160,7 @@ def main() -> None:
     options = parser.parse_args()
     directory = options.dir or Path(tempfile.gettempdir(), f"llmtap-bench-{options.calls}-{options.seed}")
     store = made(directory, options.calls, options.seed, options.processes)
+    directory.chmod(0o700)  # or visits would not be written down
     middle = half_way(directory, store)
     with chromium() as browser, process("bench.served", str(directory)) as (console, port):
         report(browser, f"http://127.0.0.1:{port}", console.pid, store, middle, options.times)

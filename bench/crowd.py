@@ -20,7 +20,7 @@ from . import load
 TABS = 20
 CALLS = 1000  #: of each half of a pair
 CONNECTIONS = 4
-_FOLLOW = b"GET /live?rev=%d HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nAccept: text/event-stream\r\n\r\n"
+_FOLLOW = b"GET /live HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nAccept: text/event-stream\r\n\r\n"
 
 
 @contextmanager
@@ -31,7 +31,7 @@ def tabs(port: int) -> Iterator[None]:
     frozen.connect(("127.0.0.1", port))
     reading = [socket.create_connection(("127.0.0.1", port)) for _ in range(TABS)]
     for each in (frozen, *reading):
-        each.sendall(_FOLLOW % (0, port))
+        each.sendall(_FOLLOW % port)
     stop = threading.Event()
     thread = threading.Thread(target=_read, args=(reading, stop))
     thread.start()

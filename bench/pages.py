@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import gzip
+import html
 import http.client
+import json
 import os
 import re
 import shutil
 import statistics
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
@@ -25,7 +26,7 @@ _ROWS = """(() => {
   };
   requestAnimationFrame(look);
 })()"""
-_FIRST = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? null"
+_FIRST = "() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? null"
 _ASSET = re.compile(r'(?:href|src)="(/assets/[^"]+)"')
 
 
@@ -59,7 +60,7 @@ def first_look(browser: Browser, url: str, path: str, times: int) -> tuple[float
             asked = []
             page.on("request", lambda request, asked=asked: asked.append(request.url))
             page.goto(path, wait_until="domcontentloaded")
-            rows.append(page.wait_for_function("window.rowsAt").json_value())
+            rows.append(page.wait_for_function("() => window.rowsAt").json_value())
             until_rows = list(asked)
             paints.append(page.wait_for_function(_FIRST).json_value())
     return statistics.median(paints), statistics.median(rows), until_rows
@@ -74,12 +75,21 @@ def packed_bytes(url: str) -> int:
 
 def weight(url: str, path: str) -> tuple[int, int]:
     """(bytes of a page, bytes of the scripts and styles that it names), both as they come."""
-    asked = urllib.request.Request(url + path, headers={"Accept-Encoding": "gzip", "Accept": "text/html"})
+    names = {name for name in _ASSET.findall(_page(url + path)) if name.endswith((".js", ".css"))}
+    return packed_bytes(url + path), sum(packed_bytes(url + name) for name in names)
+
+
+def loaded_later(url: str, path: str, names: Sequence[str]) -> int:
+    """Bytes of what a page loads when it needs it."""
+    found = re.search(r'data-assets="([^"]*)"', _page(url + path))
+    paths = json.loads(html.unescape(found[1])) if found else {}
+    return sum(packed_bytes(url + paths[name]) for name in names)
+
+
+def _page(url: str) -> str:
+    asked = urllib.request.Request(url, headers={"Accept": "text/html"})
     with urllib.request.urlopen(asked) as answer:
-        body = answer.read()
-    html = gzip.decompress(body).decode() if body[:2] == b"\x1f\x8b" else body.decode()
-    names = {name for name in _ASSET.findall(html) if name.endswith((".js", ".css"))}
-    return len(body), sum(packed_bytes(url + name) for name in names)
+        return str(answer.read(), "utf-8")
 
 
 def served_ms(url: str, path: str, times: int = 40, fragment: str = "") -> tuple[float, float]:

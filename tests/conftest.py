@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from tests.fakes.upstream import FakeUpstream
 from tests.harness.server import LlmtapServer
 from tests.harness.worker import RelayWorker
+
+settings.register_profile("busy", deadline=None)  # tests run beside each other: slow is not wrong
+settings.load_profile("busy")
 
 
 @pytest.fixture(scope="module")

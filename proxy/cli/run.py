@@ -161,6 +161,12 @@ def summary(calls: list[Call], data_dir: Path) -> list[str]:
     note = f" ({unpriced} without a price)" if unpriced else ""
     show, tail = hint(f"show {calls[-1].id[-8:]}", data_dir), hint(f"tail -n {len(calls)} --no-follow", data_dir)
     return [
-        f"{len(calls)} calls · {tokens:,} tokens · {figures.money(cost)}{note} · {errors} errors",
+        " · ".join(
+            (_count(len(calls), "call"), f"{tokens:,} tokens", figures.money(cost) + note, _count(errors, "error"))
+        ),
         f"{show} is the last one, {tail} lists them",
     ]
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"

@@ -57,6 +57,8 @@ async def answering(request: web.Request, handler: Handler) -> web.StreamRespons
         response = _problem(request, status_of(error), str(error), _place_of(error))
         if response.status == HTTPStatus.SERVICE_UNAVAILABLE:
             response.headers["Retry-After"] = "1"
+    except ConnectionError:
+        raise  # whoever asked has gone: there is nobody to answer
     except Exception:
         log.exception("the console failed to answer %s", request.method)
         response = _problem(request, 500, "the console failed; its log says why")

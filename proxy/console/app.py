@@ -99,8 +99,11 @@ def make_app(config: Config) -> web.Application:
         site.live.close()
 
     async def before_a_stream(request: web.Request, response: web.StreamResponse) -> None:
-        if not isinstance(response, web.Response):
-            write_down(site, request, response.status)
+        if isinstance(response, web.Response):
+            return
+        if request.method == "HEAD":  # aiohttp would send the stream behind the head, as if it were the next answer
+            raise web.HTTPMethodNotAllowed("HEAD", ["GET"])
+        write_down(site, request, response.status)
 
     app.on_response_prepare.append(before_a_stream)
     app.on_shutdown.append(end_live)

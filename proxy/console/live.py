@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 POLL_S = 0.1
 BATCH = 500  #: calls that are read at once
+LISTENERS_MAX = 500
 WAITING_MAX = 2_000  #: calls of one listener
 QUIET_S = 30.0  #: after so long without a call, followers get an empty list
 _REST_S = 2.0  #: when the store cannot be asked
@@ -60,8 +61,8 @@ class Live:
         """Calls that came, began or ended, as ``visitor`` may see them, oldest change first; [] now and then.
 
         ``after_rev``: begin with those that changed since; None: with those that change from now on. A call
-        comes again with each change. Ends when the console stops. Raises ``FellBehind``, and ``QueryError``
-        for a filter that the visitor may not use.
+        comes again with each change. Ends when the console stops. Raises ``FellBehind``, ``QueryError``
+        for a filter that the visitor may not use, and ``StoreError`` when too many follow already.
         """
         reader = ScopedReader(self._store, visitor)
         await reader.among([], where)
@@ -112,6 +113,8 @@ class Live:
             if self._tail is None or self._tail.done():
                 self._rev = await self._store.latest_rev()
                 self._tail = spawn(self._run(), "live tail")
+            if len(self._listeners) >= LISTENERS_MAX:
+                raise StoreError(f"{LISTENERS_MAX} pages and programs follow already: close some that nobody looks at")
             self._listeners.add(listener)
 
     def _leave(self, listener: _Listener) -> None:

@@ -10,6 +10,9 @@ from ..errors import UsageError
 from ..query.fields import nearest
 from ..store.accounts import EVERY_PROJECT, Grant
 
+#: Begins the names of visitors that have a token of their own.
+BY_TOKEN = "token:"  # noqa: S105
+
 
 class Permission(enum.StrEnum):
     """What a route may ask of a visitor."""

@@ -47,6 +47,7 @@ class ScopedReader:
         self._visitor = visitor
         self._projects = visitor.projects(Permission.ROWS)
         self.looked_at: dict[str, str] = {}  #: calls that were asked for one by one: id → project
+        self.searched = False  #: whether words were looked for in what was said
 
     # --- what is allowed ---------------------------------------------------------------------------
 
@@ -56,6 +57,7 @@ class ScopedReader:
     def _within(self, where: Filter | None) -> Filter | None:
         """The filter, of the visitor's projects only. Raises ``QueryError`` for one that asks what was said."""
         asks_words = any(isinstance(leaf, Match) for leaf in leaves(where)) or bool(_SAID & fields_of(where))
+        self.searched |= asks_words
         seen = self._visitor.projects(Permission.CONTENT) if asks_words else self._projects
         if asks_words and seen is not None and not seen:
             raise QueryError("words of prompts and answers can be searched by those who may read them")
@@ -150,6 +152,7 @@ class ScopedReader:
         every: bool = False,
     ) -> Found:
         """As ``Reader.search``, in projects whose calls the visitor may read."""
+        self.searched = True
         readable = self._visitor.projects(Permission.CONTENT)
         if readable is not None:
             if not readable:

@@ -22,6 +22,7 @@ NAME_CHARS = 100  #: of a score, a view, a part, a category
 AUTHOR_CHARS = 200
 COMMENT_CHARS = 10_000  #: of a comment, a note, a description
 EXPECTED_CHARS = 200_000  #: of a correction
+PROJECT_CHARS = 200  #: of a project that somebody may speak of, as grants name them
 ID_CHARS = 10_000  #: of an id that names a call, as long as rows hold them
 QUERY_CHARS = 8_000
 TAG_CHARS = 1_000  #: as clients may send them
@@ -87,7 +88,7 @@ def _feedback(said: FeedbackSaid) -> FeedbackSaid:
         expected=_maybe(said.expected, EXPECTED_CHARS),
         tags=_tags(said.tags),
         metadata=dict(_pairs(said.metadata)),
-        projects=None if said.projects is None else tuple(text(name, NAME_CHARS) for name in said.projects),
+        projects=None if said.projects is None else tuple(text(name, PROJECT_CHARS) for name in said.projects),
     )
 
 

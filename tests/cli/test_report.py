@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from proxy.cli.terminal import printable
-from proxy.cli.zone import LocalZone
 from proxy.clock import wall_us
 from proxy.datadir import prepare
 from proxy.errors import UsageError
 from proxy.query.since import since_us
+from proxy.zones import LocalZone
 from tests.cli.pseudo import Pseudo
 from tests.cli.recorded import exchanged, llmtap, new_call, record
 

@@ -295,6 +295,12 @@ def test_a_terminal_shows_days_as_bars(data: Path) -> None:
     assert days[1].endswith("█" * 16)
 
 
+def test_a_group_of_unknown_cost_has_no_bar(data: Path) -> None:
+    lines = [line.rstrip() for line in seen(120, "--by", "day,user", "--data-dir", str(data)).splitlines()]
+    assert next(line for line in lines if " new|* " in line).endswith(" -")
+    assert sum("█" in line for line in lines) == 3
+
+
 @pytest.mark.parametrize("columns", [40, 60, 80, 140])
 @pytest.mark.parametrize(
     "more", [("--compare", "previous", *SECOND_DAY), ("--what-if", "gpt-5-nano", "--what-if", "claude-opus-4-1")]

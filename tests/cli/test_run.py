@@ -182,7 +182,7 @@ def run(data_dir: Path, *command: str, upstream: str = "", **popen: Any) -> subp
 def test_the_calls_of_a_command_are_recorded_and_summed_up(tmp_path: Path, upstream: str) -> None:
     done = run(tmp_path / "data", sys.executable, "-c", CALL + "raise SystemExit(7)", upstream=upstream, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (7, "hello\n")
-    assert "1 calls · 5 tokens · $" in done.stderr
+    assert "1 call · 5 tokens · $" in done.stderr
     assert list((tmp_path / "data" / "journal").iterdir()) == []
 
 
@@ -235,7 +235,7 @@ def test_three_at_once_record_all_their_calls(tmp_path: Path, upstream: str) -> 
         ends = [(each, *each.communicate(timeout=60)) for each in runs]
     for each, out, errors in ends:
         assert (each.returncode, out) == (0, "hello\n"), errors
-        assert "1 calls · 5 tokens · $" in errors
+        assert "1 call · 5 tokens · $" in errors
         assert len(errors.splitlines()) == 2, errors
     assert list((data / "journal").iterdir()) == []
     assert list((data / "run").iterdir()) == []
@@ -262,10 +262,10 @@ def test_one_goes_on_storing_when_the_one_that_did_it_has_ended(tmp_path: Path, 
             assert second.stdout is not None
             second.stdout.readline()
             (tmp_path / "first").touch()
-            assert "1 calls · 5 tokens" in first.communicate(timeout=60)[1]
+            assert "1 call · 5 tokens" in first.communicate(timeout=60)[1]
             eventually(lambda: ingesting() not in (0, before), "the second one ingests", START_S)
             (tmp_path / "second").touch()
-            assert "1 calls · 5 tokens" in second.communicate(timeout=60)[1]
+            assert "1 call · 5 tokens" in second.communicate(timeout=60)[1]
     assert list((data / "journal").iterdir()) == []
 
 
@@ -280,7 +280,7 @@ def test_a_store_that_cannot_be_used_costs_the_command_nothing(tmp_path: Path, u
     assert "no LLM call" not in done.stderr
     (store / "main.db").unlink()
     again = run(tmp_path / "data", sys.executable, "-c", CALL, upstream=upstream)
-    assert "1 calls · 5 tokens" in again.stderr
+    assert "1 call · 5 tokens" in again.stderr
     assert list((tmp_path / "data" / "journal").iterdir()) == []
 
 
@@ -302,7 +302,7 @@ def test_a_run_within_a_run_records_once(tmp_path: Path, upstream: str) -> None:
     done = run(data, *inner, upstream=upstream)
     assert (done.returncode, done.stdout) == (0, "hello\n"), done.stderr
     assert "calls by OPENAI_BASE_URL, OPENAI_API_BASE, ANTHROPIC_BASE_URL" in done.stderr
-    assert done.stderr.count("1 calls · 5 tokens") == 1
+    assert done.stderr.count("1 call · 5 tokens") == 1
 
 
 # --- signals ------------------------------------------------------------------------------------------

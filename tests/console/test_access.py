@@ -361,3 +361,25 @@ def test_no_two_routes_are_the_same(tmp_path: Path) -> None:
     known = [(route.method, route.path) for route in routes_of(Site(config, SqliteReader(config.data_dir)))]
     assert len(known) == len(set(known))
     assert make_app(config).router.routes()
+
+
+@pytest.mark.parametrize("path", ["/api/report?by=model&filter=", "/api/histogram?filter=", "/costs?q=", "/monitor?q="])
+async def test_what_is_looked_for_in_sums_is_written_down(peopled: Console, path: str) -> None:
+    await peopled.record(exchanged(new_call()))
+    bearer = f"Bearer {peopled.token('viewer', name='ci')}"
+    assert (await ask(peopled, "GET", f"{path}status:ok", Authorization=bearer)).status == 200
+    assert peopled.audit() == []
+    assert (await ask(peopled, "GET", f"{path}error_message:weather", Authorization=bearer)).status == 200
+    assert peopled.audit() == [("token:ci", "search", f"{path}error_message:weather", "", 200)]
+
+
+async def test_a_token_is_ended_by_the_id_that_the_page_shows(peopled: Console) -> None:
+    entered = await session(peopled)
+    form = {"name": "7", "roles": "viewer", "days": ""}
+    refused = await ask(peopled, "POST", "/settings/tokens", form, entered, Origin=origin(peopled))
+    assert (refused.status, "no number" in refused.text) == (400, True)
+    first, second = peopled.token("viewer", name="first"), peopled.token("viewer", name="1")
+    ended = await ask(peopled, "POST", "/settings/tokens/revoke", {"token": "1"}, entered, Origin=origin(peopled))
+    assert ended.status == 303
+    assert (await ask(peopled, "GET", "/api/calls", Authorization=f"Bearer {first}")).status == 401
+    assert (await ask(peopled, "GET", "/api/calls", Authorization=f"Bearer {second}")).status == 200

@@ -12,7 +12,8 @@ from urllib.parse import quote
 import pytest
 
 from proxy.clock import CallIds, id_text, wall_us
-from proxy.store.base import StoredCall
+from proxy.console.api.calls import within_bytes
+from proxy.store.base import Looked, Order, StoredCall
 from tests.cli.recorded import REQUEST, RESPONSE, exchanged, new_call
 from tests.console.serving import Console
 
@@ -257,3 +258,18 @@ async def next_event(stream: Any) -> dict[str, str]:
         event[name] = value
     assert event["event"] == "call"
     return event
+
+
+# --- how much at once ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("order", list(Order))
+def test_a_page_with_bodies_ends_where_it_grows_too_large(order: Order) -> None:
+    calls = [new_call(request_bytes=40, response_bytes=number, rev=9 - number) for number in range(4)]
+    looked = Looked(calls=calls, next="further", back_to_us=7)
+    assert within_bytes(looked, order, 40 * 4 + 6) == looked
+    cut = within_bytes(looked, order, 40 * 4 + 5)
+    assert (cut.calls, cut.back_to_us) == (calls[:3], None)
+    assert cut.next == (calls[2].id if order is Order.NEWEST else "7")
+    assert within_bytes(looked, order, 1).calls == calls[:1]
+    assert within_bytes(Looked(calls=[]), order, 1).calls == []

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.clock import CallIds, id_text
 from proxy.console.api.feedback import Feedback, GivenScore, understood
 from proxy.console.api.saying import spoken_for
 from proxy.console.documents import encoded
@@ -23,7 +24,8 @@ from proxy.errors import UsageError
 from proxy.journal.codec import decode
 from proxy.journal.frame import Kind, parse_segment_name
 from proxy.journal.reader import SegmentFile
-from proxy.records import Event
+from proxy.records import Event, EventKind
+from proxy.store.heard import COMMENT_CHARS, heard
 from proxy.store.judgements import FeedbackSaid
 from tests.cli.recorded import exchanged, new_call
 from tests.console.serving import Console
@@ -59,6 +61,16 @@ def written(data: Path, kind: str) -> list[Event]:
 
 
 # --- feedback --------------------------------------------------------------------------------------------
+
+
+async def test_a_program_speaks_for_its_users_but_not_as_a_person_here(console: Console) -> None:
+    console.person("ada", "a long enough password", "reviewer")
+    token = console.token("reviewer", name="shop")
+    body = {"response_id": "chatcmpl-1", "scores": [{"name": "review", "value": True}], "author": "ada"}
+    async with console.client.post("/api/feedback", json=body, headers={"Authorization": f"Bearer {token}"}) as answer:
+        assert answer.status == 202, await answer.text()
+    [event] = written(console.data, "feedback")
+    assert event.author == "token:shop/ada"
 
 
 async def test_feedback_is_written_down_before_any_store_exists(console: Console) -> None:
@@ -245,3 +257,43 @@ async def test_a_flush_says_what_is_not_stored_when_no_ingest_runs(console: Cons
     status, answer = await send(console, "POST", "/api/flush", {"timeout_s": 0.1})
     assert status == 503
     assert "1 record is not stored after 0.1 s: ingest is down" in answer["detail"]
+
+
+# --- forms, for browsers without scripts ------------------------------------------------------------------
+
+
+async def test_a_text_that_is_too_long_for_feedback_is_refused(console: Console) -> None:
+    call = new_call()
+    await console.record(exchanged(call))
+    form = {"comment": "x" * (COMMENT_CHARS + 1)}
+    async with console.client.post(f"/call/{call.id}/feedback", data=form) as response:
+        assert (response.status, f"{COMMENT_CHARS}" in await response.text()) == (400, True)
+
+
+async def test_a_note_is_changed_where_it_stands_and_taken_away(console: Console) -> None:
+    call, other = new_call(), new_call()
+    note = Event(
+        id=CallIds().next(1_000_000), kind=EventKind.NOTE, at_us=5, author="ada", said={"call": call.id, "text": "?"}
+    )
+    await console.record(exchanged(call), exchanged(other), events=[note])
+    form = {"note": id_text(note.id), "text": "?", "delete": "1"}
+    async with console.client.post(f"/call/{other.id}/notes", data=form, allow_redirects=False) as response:
+        assert response.status == 404, "a note of another conversation"
+    async with console.client.post(f"/call/{call.id}/notes", data=form, allow_redirects=False) as response:
+        assert response.status == 303
+    (said,) = written(console.data, EventKind.NOTE)
+    assert said.said == {"call": call.id, "text": "", "note": id_text(note.id)}
+
+
+@pytest.mark.parametrize(
+    "said", [{"comment": "x" * (COMMENT_CHARS + 1)}, {"scores": [{"name": "n" * 101, "value": 1}]}]
+)
+async def test_what_the_store_would_cut_is_refused(console: Console, said: dict[str, Any]) -> None:
+    assert (await send(console, "POST", "/api/feedback", {"call": CALL, **said}))[0] == 422
+
+
+def test_the_projects_that_somebody_may_speak_of_keep_their_names() -> None:
+    said = {"target": {"call": CALL}, "comment": "fine", "projects": ["p" * 200]}
+    kept = heard(Event(id=bytes(16), kind=EventKind.FEEDBACK, at_us=1, author="ada", said=said))
+    assert isinstance(kept, FeedbackSaid)
+    assert kept.projects == ("p" * 200,)

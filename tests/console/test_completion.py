@@ -74,6 +74,14 @@ def test_an_option_takes_the_place_of_what_was_typed(text: str, known: list[str]
     assert taken(text, *known) == whole
 
 
+@pytest.mark.parametrize(
+    "text", ["a:" + '"' * 4000 + " x", "user:" + '""' * 2000 + "x y", "metadata." + '"a""' * 900 + " "]
+)
+def test_many_quotes_are_read_in_one_way(text: str) -> None:
+    """Each of these would take longer than the test may, if it could be read in more than one way."""
+    assert asked(text, len(text)).end == len(text)
+
+
 def test_names_that_begin_so_come_first_the_shortest_before_all() -> None:
     assert [option.label for option in options(at("mod|"))] == ["model", "model_requested"]
     assert "ttft" in [option.label for option in options(at("tf|"))]

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from proxy.console.live import BATCH, WAITING_MAX, FellBehind, Live
+from proxy.console.live import BATCH, LISTENERS_MAX, WAITING_MAX, FellBehind, Live
 from proxy.console.permissions import OWNER, Grant, Visitor
 from proxy.datadir import prepare
-from proxy.errors import QueryError
+from proxy.errors import QueryError, StoreError
 from proxy.query.parse import parse_filter
 from proxy.records import Call, evolve
 from proxy.store.base import Batch, StoredCall
@@ -124,6 +124,20 @@ async def test_one_who_does_not_read_is_told_and_holds_nothing(written: Written)
     with pytest.raises(FellBehind):
         await anext(frozen)
     await reading.aclose()
+
+
+async def test_no_more_follow_than_there_is_room_for(written: Written) -> None:
+    await written.write(new_call())
+    following = [written.live.follow(OWNER, quiet_s=0.01) for _ in range(LISTENERS_MAX)]
+    for each in following:
+        assert await anext(each) == []
+    with pytest.raises(StoreError, match="close some"):
+        await anext(written.live.follow(OWNER))
+    await following.pop().aclose()
+    late = written.live.follow(OWNER, quiet_s=0.01)
+    assert await anext(late) == []
+    for each in (*following, late):
+        await each.aclose()
 
 
 async def test_a_page_far_behind_is_told_to_load_again(written: Written) -> None:

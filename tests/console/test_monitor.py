@@ -44,7 +44,7 @@ async def some_calls(console: Console) -> None:
 
 
 async def test_before_the_first_call_the_page_says_so(console: Console) -> None:
-    for path in ("/monitor", "/costs", "/monitor?by=model&vs=1"):
+    for path in ("/monitor", "/costs", "/monitor?by=model&vs=1", "/monitor?since=2090-01-01"):
         status, page = await console.get(path)
         assert status == 200
         assert "No calls in this period" in page
@@ -61,6 +61,13 @@ async def test_charts_hold_what_the_rows_say(console: Console) -> None:
     assert sum(value or 0 for value in shown["Cost"]["series"][0]["values"]) == 8_000_000  # type: ignore[index]
     assert len(calls["values"]) == 6, "from the first call on, not the whole day"
     assert None in calls["values"], "an hour without calls is a gap"
+
+
+async def test_periods_without_calls_and_in_the_future_are_no_mistake(console: Console) -> None:
+    await some_calls(console)
+    for query in ("since=2090-01-01", "until=1990-01-01", "since=2090-01-01&until=2090-01-02", "since=2020-01-01&vs=1"):
+        status, _ = await console.get(f"/monitor?{query}")
+        assert status == 200, query
 
 
 async def test_each_span_leads_to_its_calls(console: Console) -> None:
@@ -99,7 +106,7 @@ async def test_costs_add_up_and_lead_to_their_calls(console: Console) -> None:
     for link, _, _ in rows:
         _, listed = await console.get(html.unescape(link))
         assert len(set(re.findall(r'data-id="([^"]+)"', listed))) in (2, 3)
-    _, compared = await console.get("/costs?t=1h&by=user&vs=1")
+    _, compared = await console.get("/costs?t=24h&by=user&vs=1")
     assert "Before" in compared
     _, elsewhere = await console.get("/costs?t=24h&model=gpt-5-mini")
     assert "With gpt-5-mini" in elsewhere

@@ -17,7 +17,7 @@ from ...records import EventKind
 from ...store.judgements import AuditSaid
 from ..answers import status_of
 from ..permissions import NOBODY, OWNER
-from ..routes import ASKED, VISITOR, Handler, Route
+from ..routes import ASKED, VISITOR, Handler
 from ..site import READER, Site
 from .guard import ROUTE
 
@@ -51,15 +51,17 @@ def auditing(site: Site) -> Middleware:
 def write_down(site: Site, request: web.Request, status: int) -> None:
     """Once for each request; streams do so before they begin. Raises ``StoreError``."""
     route, visitor = request.get(ROUTE), request.get(VISITOR, NOBODY)
-    if route is None or route.audited is None or visitor == NOBODY or request.get(_DONE):
+    reader = request.get(READER)
+    searched = reader is not None and reader.searched  # sums of calls tell which words were said, too
+    action = "" if route is None else route.audited or ("search" if searched else "")
+    if not action or visitor == NOBODY or request.get(_DONE):
         return
     if not site.config.data_dir.exists():  # there is nothing to see, and a visit does not make it
         return
     request[_DONE] = True
-    reader = request.get(READER)
     asked = request.get(ASKED) or request.path_qs
     try:
-        for said in rows(route, asked, request.query, reader.looked_at if reader else {}, status):
+        for said in rows(action, asked, request.query, reader.looked_at if reader else {}, status):
             site.recorder.append(EventKind.AUDIT, visitor.name, said)
     except StoreError as error:
         if visitor != OWNER:
@@ -68,10 +70,9 @@ def write_down(site: Site, request: web.Request, status: int) -> None:
 
 
 def rows(
-    route: Route, asked: str, query: Mapping[str, str], looked_at: Mapping[str, str], status: int
+    action: str, asked: str, query: Mapping[str, str], looked_at: Mapping[str, str], status: int
 ) -> Iterator[AuditSaid]:
     """A row for each call, or one for a list. ``looked_at``: id of a call → its project."""
-    action = route.audited or ""
     if 0 < len(looked_at) <= _EACH:
         for call, project in looked_at.items():
             yield AuditSaid(action=action, target=call, project=project, status=status)

@@ -21,6 +21,7 @@ from ..received import BODY_BYTES, too_large
 from ..routes import KNOWN, OPEN, VISITOR, Handler, Route
 from .forms import local_path
 from .hosts import foreign, host_allowed, loaded_elsewhere, opened_elsewhere, said_where_from
+from .lasting import while_known
 from .visitors import By, Visitors
 
 ROUTE: web.RequestKey[Route] = web.RequestKey("route", Route)  #: what is asked, when there is such a thing
@@ -56,7 +57,8 @@ def guard(config: Config, visitors: Visitors, routes: Sequence[Route]) -> Middle
         if arrival.by is By.COOKIE and request.method not in _READING and not said_where_from(request.headers):
             raise web.HTTPForbidden(text="a browser that is logged in says where a change comes from: send Origin")
         _refuse_unallowed(route, arrival.visitor)
-        return await handler(request)
+        async with while_known(request, visitors, arrival):
+            return await handler(request)
 
     return guarded
 

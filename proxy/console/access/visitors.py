@@ -16,7 +16,7 @@ from ...addresses import parse_address
 from ...clock import wall_us
 from ...config import Config
 from ...store.sqlite.accounts import Accounts
-from ..permissions import NOBODY, OWNER, Visitor
+from ..permissions import BY_TOKEN, NOBODY, OWNER, Visitor
 from .passwords import TOKEN_PREFIX, digest, new_session_id
 
 COOKIE = "llmtap_session"
@@ -54,17 +54,20 @@ class Visitors:
         local = parse_address(config.console.listen, "console.listen").loopback
         self._locked = bool(not local or self._token or config.console.login == "always" or config.console.hosts)
 
-    async def arrival(self, request: web.Request) -> Arrival:
-        """Who asks. A token that opens nothing is nobody's, whatever else was sent."""
+    async def arrival(self, request: web.Request, *, seen: bool = True) -> Arrival:
+        """Who asks. A token that opens nothing is nobody's, whatever else was sent.
+
+        Not ``seen``: nothing was done, so that a session which is idle stays so.
+        """
         secret = secret_in(request.headers.get("Authorization", ""))
         cookie = session_of(request)
-        return await asyncio.to_thread(self._arrived, secret, cookie)
+        return await asyncio.to_thread(self._arrived, secret, cookie, seen=seen)
 
-    def _arrived(self, secret: str, cookie: str) -> Arrival:
+    def _arrived(self, secret: str, cookie: str, *, seen: bool) -> Arrival:
         if secret and (self.is_owners(secret) or secret.startswith(TOKEN_PREFIX) or self.locked()):
             visitor = self._holder(secret)
             return UNKNOWN if visitor is None else Arrival(visitor, By.HEADER)
-        visitor = self._logged_in(cookie) if cookie else None
+        visitor = self._logged_in(cookie, seen=seen) if cookie else None
         if visitor is not None:
             return Arrival(visitor, By.COOKIE)
         return UNKNOWN if self.locked() else Arrival(OWNER, By.PLACE)
@@ -83,10 +86,10 @@ class Visitors:
         if self.is_owners(secret):
             return PROGRAM
         token = self._accounts.token(digest(secret), wall_us())
-        return None if token is None else Visitor(f"token:{token.name}", token.grants, program=True)
+        return None if token is None else Visitor(f"{BY_TOKEN}{token.name}", token.grants, program=True)
 
-    def _logged_in(self, cookie: str) -> Visitor | None:
-        session = self._accounts.session(digest(cookie), wall_us(), idle_us=IDLE_US, whole_us=WHOLE_US)
+    def _logged_in(self, cookie: str, *, seen: bool) -> Visitor | None:
+        session = self._accounts.session(digest(cookie), wall_us(), idle_us=IDLE_US, whole_us=WHOLE_US, seen=seen)
         if session is None:
             return None
         if session.person is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import Any
 
 import msgspec
@@ -10,6 +11,7 @@ from aiohttp import web
 from ...clock import rfc3339, wall_us
 from ...errors import CallNotFound
 from ...records import Call, Exchange
+from ...store.base import Looked, Order
 from ...store.judgements import Judgements
 from ...store.view import BODY_KEYS, KEYS, selected, summary_json
 from ..answers import json_answer
@@ -33,6 +35,7 @@ _PAGE = holding(
         "description": "no index knows which calls match, and time ran out here: go on with next",
     },
 )
+BODIES_BYTES = 64 << 20  #: of all calls of a page that shows bodies, as they crossed the relay
 _BYTES = {"type": "string", "contentMediaType": "application/octet-stream"}
 
 
@@ -76,6 +79,8 @@ class CallsApi:
         looked = await reader.look(
             scope.within, before=page.before, limit=page.limit, every=scope.every, order=page.order
         )
+        if bodies:
+            looked = within_bytes(looked, page.order)
         found = {
             "calls": [await self._listed(reader, call, bodies) for call in looked.calls],
             "next": asked.cursor(page, looked.next),
@@ -119,6 +124,16 @@ class CallsApi:
         if exchange is None or exchange.begin.no_log:
             raise CallNotFound(f"call {call.id} has no bodies, or none that may be read")
         return call, exchange
+
+
+def within_bytes(looked: Looked, order: Order, most: int = BODIES_BYTES) -> Looked:
+    """As many of the first calls as have bodies of so many bytes, one at least; the rest comes with the next page."""
+    sizes = accumulate((call.request_bytes or 0) + (call.response_bytes or 0) for call in looked.calls)
+    kept = max(1, sum(size <= most for size in sizes))
+    if kept >= len(looked.calls):
+        return looked
+    last = looked.calls[kept - 1]
+    return Looked(calls=looked.calls[:kept], next=last.id if order is Order.NEWEST else str(last.rev))
 
 
 def _bytes(request: web.Request, name: str, body: bytes) -> web.Response:

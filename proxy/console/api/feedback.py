@@ -13,6 +13,7 @@ from aiohttp import web
 from msgspec import Meta, field
 
 from ...records import EventKind
+from ...store.heard import COMMENT_CHARS, NAME_CHARS, TAG_CHARS
 from ...store.judgements import TRACE, WHOLE, FeedbackSaid, Given, Target
 from ..permissions import Permission
 from ..received import Misfit, received
@@ -22,18 +23,19 @@ from .saying import Body, CallId, Tags, accepted, doc_of, say, spoken_for
 
 MOST_AT_ONCE = 500
 
-_Comment = Annotated[str, Meta(max_length=20_000)]
+_Comment = Annotated[str, Meta(max_length=COMMENT_CHARS)]  # what is longer would be cut by the store, in silence
 _Whole = Annotated[int, Meta(ge=-(1 << 53), le=1 << 53)]  # that JSON's readers agree on
-_Category = Annotated[str, Meta(max_length=200)]
+_Category = Annotated[str, Meta(max_length=NAME_CHARS)]
+_ScoreName = Annotated[str, Meta(min_length=1, max_length=NAME_CHARS)]
 _Name = Annotated[str, Meta(min_length=1, max_length=200)]
-_Value = Annotated[str, Meta(max_length=10_000)]
+_Value = Annotated[str, Meta(max_length=TAG_CHARS)]
 _ProviderId = Annotated[str, Meta(min_length=1, max_length=500)]
 
 
 class GivenScore(Body, frozen=True):
     """A truth, a number such as 0.8, or a category; null takes back what the author said before."""
 
-    name: Annotated[_Name, Meta(description="of what is judged, such as helpful")]
+    name: Annotated[_ScoreName, Meta(description="of what is judged, such as helpful")]
     value: bool | _Whole | float | _Category | None
     comment: _Comment | None = None
 

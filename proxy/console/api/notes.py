@@ -8,6 +8,7 @@ from aiohttp import web
 from msgspec import Meta
 
 from ...records import EventKind
+from ...store.heard import COMMENT_CHARS
 from ...store.judgements import NoteSaid
 from ..permissions import Permission
 from ..received import received
@@ -21,7 +22,7 @@ class NoteBody(Body, frozen=True):
     """A note on the conversation of a call."""
 
     call: Ref
-    text: Annotated[str, Meta(min_length=1)]
+    text: Annotated[str, Meta(min_length=1, max_length=COMMENT_CHARS)]
 
 
 class NotesApi:
@@ -61,6 +62,12 @@ class NotesApi:
 
     async def _rewritten(self, request: web.Request, ref: str, text: str) -> web.Response:
         call, note = await judged(self._site, request, ref), request.match_info["id"]
-        known = {each.id: each for each in (await self._site.reader(request).judgements(call)).notes}
-        check_known(note, known, "note")
-        return accepted(say(self._site, request, EventKind.NOTE, NoteSaid(call=call, text=text, note=note)))
+        written_on = await call_of_note(self._site, request, call, note)
+        return accepted(say(self._site, request, EventKind.NOTE, NoteSaid(call=written_on, text=text, note=note)))
+
+
+async def call_of_note(site: Site, request: web.Request, call: str, note: str) -> str:
+    """Which call of the conversation of ``call`` a note was written on. Raises ``CallNotFound`` for one of another."""
+    known = {each.id: each.call for each in (await site.reader(request).judgements(call)).notes}
+    check_known(note, known, "note")
+    return known.get(note, call)

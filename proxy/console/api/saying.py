@@ -12,7 +12,7 @@ from ...clock import id_text, wall_us
 from ...errors import CallNotFound
 from ...records import EventKind
 from ..answers import json_answer
-from ..permissions import Permission, Visitor
+from ..permissions import BY_TOKEN, Permission, Visitor
 from ..routes import VISITOR, Doc
 from ..site import Site
 from .shapes import JSON
@@ -55,8 +55,13 @@ def accepted(*ids: str) -> web.Response:
 
 
 def spoken_for(visitor: Visitor, author: str | None) -> str:
-    """Under whose name a visitor speaks: programs do for their users, and say for whom; people only for themselves."""
-    return author if author and visitor.program else visitor.name
+    """Under whose name a visitor speaks. People only for themselves; programs for their users, and say for whom.
+
+    A program's name stands before its user's: it must not overwrite what a person of that name said here.
+    """
+    if not author or not visitor.program:
+        return visitor.name
+    return f"{visitor.name}/{author}" if visitor.name.startswith(BY_TOKEN) else author
 
 
 async def judged(site: Site, request: web.Request, ref: str) -> str:

@@ -25,7 +25,7 @@ LARGEST_BYTES = 2 << 20  #: of a body that is copied
 
 _NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
-_KEY_IN_TARGET = re.compile(r"([?&]key=)fp:[0-9a-f]{16}")
+KEY_IN_TARGET = re.compile(r"([?&]key=)fp:[0-9a-f]{16}")
 _OMITTED = frozenset({"host", "content-length", "accept-encoding", "content-encoding", "connection", "user-agent"}) | {
     name.decode() for name in HOP_BY_HOP
 }
@@ -74,7 +74,7 @@ def sent(exchange: Exchange, config: Config, relay: str, limit_bytes: int = LARG
     if len(exchange.request_body) > limit_bytes or not decoded.complete or begin.omit_request or begin.no_log:
         return None
     header, scheme = _key(begin.headers)
-    in_url = header is None and _KEY_IN_TARGET.search(begin.target) is not None
+    in_url = header is None and KEY_IN_TARGET.search(begin.target) is not None
     path = begin.target if begin.target.startswith("/") else f"/{begin.target.partition('://')[2].partition('/')[2]}"
     return Sent(
         method=begin.method,
@@ -115,7 +115,7 @@ def curl(request: Sent) -> str:
     """A command for a POSIX shell; nothing in it is expanded but the variable of the key."""
     url = shlex.quote(request.url)
     if request.key_in_url:
-        url = _KEY_IN_TARGET.sub(lambda found: f"{found[1]}'\"${request.variable}\"'", f"'{_inside(request.url)}'")
+        url = KEY_IN_TARGET.sub(lambda found: f"{found[1]}'\"${request.variable}\"'", f"'{_inside(request.url)}'")
     words = [
         "curl",
         "--globoff",
@@ -193,7 +193,7 @@ def _with_urllib(request: Sent, body: dict[str, Any] | None) -> str:
         headers.append(f"    {request.key_header!r}: {scheme}{key},")
     url = repr(request.url)
     if request.key_in_url:
-        before, name, after = _KEY_IN_TARGET.split(request.url, maxsplit=1)
+        before, name, after = KEY_IN_TARGET.split(request.url, maxsplit=1)
         url = f"{before + name!r} + {key} + {after!r}"
     data = f"json.dumps({literal(body)}).encode()" if body is not None else repr(request.body)
     return "\n".join([

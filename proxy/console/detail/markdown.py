@@ -16,7 +16,7 @@ from markdown_it.token import Token
 from markdown_it.utils import OptionsDict
 from markupsafe import Markup
 
-CHARACTERS = 60_000  #: of a text that is rendered
+CHARACTERS = 20_000  #: of a text that is rendered
 _SCHEMES = ("http://", "https://", "mailto:")
 
 

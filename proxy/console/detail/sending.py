@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 import orjson
@@ -19,7 +20,7 @@ from ...config import Config
 from ...errors import UsageError
 from ...records import Call, Exchange
 from ..health import relay_url
-from .copies import Sent, pretty, sent
+from .copies import KEY_IN_TARGET, Sent, pretty, sent
 
 LARGEST_BYTES = 1 << 20  #: of a request that is edited in a form
 MEANS = ("messages", "input", "contents", "prompt", "inputs")  #: which field of a request holds what is asked
@@ -124,7 +125,7 @@ def headers(request: Sent, call: Call, who: str, key: str) -> dict[str, str]:
 async def send(exchange: Exchange, call: Call, config: Config, body: bytes, *, who: str, key: str) -> Answered:
     """Send it, and wait for the end of the answer. Raises ``UsageError`` when the relay cannot be reached."""
     request, _ = _editable(exchange, config)
-    url = request.url.replace("key=fp:", "key=") if not request.key_in_url else _with_key(request.url, key)
+    url = addressed(request, key)
     timeout = aiohttp.ClientTimeout(total=ANSWER_TIMEOUT_S)
     try:
         async with (
@@ -138,6 +139,7 @@ async def send(exchange: Exchange, call: Call, config: Config, body: bytes, *, w
         raise UsageError(f"the relay at {relay_url(config)} gave no answer: {type(error).__name__}") from None
 
 
-def _with_key(url: str, key: str) -> str:
-    before, _, rest = url.partition("key=fp:")
-    return f"{before}key={key}{rest[16:]}"
+def addressed(request: Sent, key: str) -> str:
+    """Where it goes. A key that stood in the address stands there again, in no parameter that merely ends like it."""
+    shown = quote(key, safe="") if request.key_in_url else ""
+    return KEY_IN_TARGET.sub(lambda found: found[1] + shown, request.url)

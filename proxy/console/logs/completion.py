@@ -53,7 +53,7 @@ class Option(Struct, frozen=True):
 
 
 _TERM = re.compile(
-    r'-?(?P<name>[a-z_]\w*)(?:\.(?P<key>"(?:[^"]|"")*"|[^\s:"]+))?:(?P<values>(?:"(?:[^"]|"")*("|$)|[^\s"])*)$',
+    r'-?(?P<name>[a-z_]\w*+)(?:\.(?P<key>"(?:[^"]|"")*+"|[^\s:"]++))?:(?P<values>(?:"(?:[^"]|"")*+("|$)|[^\s"])*+)$',
     re.IGNORECASE | re.ASCII,
 )
 _WORD = re.compile(r"(?<![\w.])-?(?P<word>[\w.]*)$")

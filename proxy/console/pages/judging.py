@@ -15,10 +15,12 @@ from aiohttp import web
 
 from ...errors import UsageError
 from ...records import EventKind
+from ...store.heard import COMMENT_CHARS
 from ...store.judgements import NoteSaid, TagsSaid
 from ..api.feedback import Feedback, understood
+from ..api.notes import call_of_note
 from ..api.saying import judged, say
-from ..detail.judging import MOST_TEXT, feedback_of, tags_of
+from ..detail.judging import feedback_of, tags_of
 from ..permissions import Permission
 from ..routes import VISITOR, Route, post
 from ..site import Site
@@ -46,18 +48,25 @@ class JudgingForms:
         """A review, a comment, an improved answer."""
         call_id = await judged(self._site, request, request.match_info["id"])
         fields = await form_fields(request)
-        came = msgspec.convert(feedback_of(call_id, fields), Feedback)
+        came = self._read(feedback_of(call_id, fields))
         said = understood(came, request[VISITOR].projects(Permission.JUDGE))
         return await self._said(request, call_id, fields, EventKind.FEEDBACK, said)
+
+    def _read(self, said: dict[str, Any]) -> Feedback:
+        try:
+            return msgspec.convert(said, Feedback)
+        except msgspec.ValidationError as error:
+            raise UsageError(f"this cannot be taken: {error}") from None
 
     async def note(self, request: web.Request) -> web.Response:
         """A note: a new one, another text for one (``note``), or none (``text`` is empty)."""
         call_id = await judged(self._site, request, request.match_info["id"])
         fields = await form_fields(request)
-        text = fields.get("text", "").strip()
-        if len(text) > MOST_TEXT or not (text or fields.get("note")):
-            raise UsageError(f"text: write from 1 to {MOST_TEXT:,} characters")
-        said = NoteSaid(call=call_id, text=text, note=fields.get("note") or None)
+        text, note = "" if fields.get("delete") else fields.get("text", "").strip(), fields.get("note")
+        if len(text) > COMMENT_CHARS or not (text or note):
+            raise UsageError(f"text: write from 1 to {COMMENT_CHARS:,} characters")
+        written_on = await call_of_note(self._site, request, call_id, note) if note else call_id
+        said = NoteSaid(call=written_on, text=text, note=note or None)
         return await self._said(request, call_id, fields, EventKind.NOTE, said)
 
     async def tags(self, request: web.Request) -> web.Response:

@@ -159,7 +159,7 @@ class Logs:
         """What can be written at a place of a filter."""
         text = request.query.get("q", "")[:MAX_LENGTH]
         at = request.query.get("at", "")
-        wanted = asked(text, min(int(at), len(text)) if at.isascii() and at.isdigit() else len(text))
+        wanted = asked(text, min(int(at), len(text)) if at.isascii() and at.isdigit() and len(at) < 9 else len(text))
         known = await known_to(self._site.reader(request), wanted)
         return json_answer({"start": wanted.start, "end": wanted.end, "options": to_builtins(options(wanted, known))})
 

@@ -117,7 +117,7 @@ def _ends(asked: Asked, total: ReportRow) -> tuple[int, int]:
     """The period, but no longer than there are calls: a day of calls must not be one bar of a month."""
     period, first_us = asked.narrowed, total.first_us or 0
     last_us = asked.now_us if period.until_us is None else min(period.until_us - 1, asked.now_us)
-    return max(period.since_us or 0, min(first_us, last_us)), last_us
+    return min(max(period.since_us or 0, first_us), last_us), last_us
 
 
 async def _series(reader: ScopedReader, asked: Asked, span: str, edges_us: Sequence[int]) -> list[list[Series]]:

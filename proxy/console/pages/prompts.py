@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from urllib.parse import urlencode
 
 from aiohttp import web
@@ -10,7 +11,7 @@ from ...clock import wall_us
 from ...errors import UsageError
 from ...query.tree import And, Comparison
 from ...records import DEFAULT_PROJECT
-from ..detail.differences import difference
+from ..detail.differences import Difference, difference
 from ..moments import Moments
 from ..narrowed import PERIODS, Narrowed, both, narrowed, page_of
 from ..permissions import Permission
@@ -76,6 +77,7 @@ class Prompts:
         version = next(each for each in line.versions if each.prompt.number == number)
         other = _compared_with(request.query.get("from", ""), version, line)
         page = page_of("/prompts", project, number)
+        changed = await asyncio.to_thread(_changed, version, other) if other else None  # long ones take seconds
         return self._site.page(
             request,
             "prompt.html",
@@ -86,7 +88,7 @@ class Prompts:
             line=line,
             versions=line.versions[:VERSIONS],
             other=other,
-            difference=difference(other.prompt.text[:COMPARED], version.prompt.text[:COMPARED]) if other else None,
+            difference=changed,
             pieces=pieces(version.prompt, SHOWN),
             hidden=max(0, len(version.prompt.text) - SHOWN),
             opinions=await _opinions(reader, project, line),
@@ -96,6 +98,10 @@ class Prompts:
             clear=page,
             at=Moments(zone, now_us),
         )
+
+
+def _changed(version: Version, other: Version) -> Difference:
+    return difference(other.prompt.text[:COMPARED], version.prompt.text[:COMPARED])
 
 
 def _named(request: web.Request) -> tuple[str, int]:
@@ -128,7 +134,7 @@ async def _opinions(reader: ScopedReader, project: str, line: Line) -> dict[int,
 
 def _compared_with(asked: str, version: Version, line: Line) -> Version | None:
     """The version that is asked for, or the one that this was made from."""
-    if asked and not asked.isdigit():
+    if asked and not (asked.isascii() and asked.isdigit() and len(asked) < 10):
         raise UsageError(f"from is the number of a version, not {asked!r}")
     number = int(asked) if asked else version.prompt.predecessor
     return next((each for each in line.versions if each.prompt.number == number), None)

@@ -174,6 +174,8 @@ class Settings:
 
 def token_of(secret: str, name: str, roles: str, days: str, made_by: str) -> Token:
     """A new token, of fields as people write them. Raises ``UsageError``."""
+    if name.isdigit():
+        raise UsageError("a token's name is no number: by a number, the token of that id is meant")
     now_us = wall_us()
     return Token(
         id=0,

@@ -97,8 +97,8 @@ class Accounts:
             if person is not None:
                 connection.execute(QUERIES["set_login"], (now_us, person))
 
-    def session(self, digest: bytes, now_us: int, *, idle_us: int, whole_us: int) -> Session | None:
-        """A session that has neither been idle nor lasted for too long; it is seen now."""
+    def session(self, digest: bytes, now_us: int, *, idle_us: int, whole_us: int, seen: bool = True) -> Session | None:
+        """A session that has neither been idle nor lasted for too long; ``seen``: somebody uses it now."""
         row = next(iter(self._asked("session", digest)), None)
         if row is None:
             return None
@@ -109,7 +109,7 @@ class Accounts:
         person = None if name is None else self.person(name)
         if name is not None and person is None:
             return None
-        if now_us - seen_at_us >= _SEEN_US:
+        if seen and now_us - seen_at_us >= _SEEN_US:
             self._note("session_seen", now_us, digest)
         return Session(person=person, seal=seal, begun_at_us=begun_at_us, seen_at_us=seen_at_us)
 
@@ -150,7 +150,8 @@ class Accounts:
     def revoke(self, ref: str, now_us: int) -> Token:
         """End a token, by name or id; the token. Raises ``UsageError`` when none that lives is called so."""
         living = [token for token in self.tokens() if token.revoked_at_us is None]
-        found = next((token for token in living if ref.lower() in (token.name.lower(), str(token.id))), None)
+        called = {token.name.lower(): token for token in living} | {str(token.id): token for token in living}
+        found = called.get(ref.lower())  # ids first: the page sends them
         if found is None:
             raise UsageError(f"there is no token {ref!r}")
         with self._changing() as connection:

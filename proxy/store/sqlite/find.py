@@ -123,7 +123,9 @@ def _newest(connection: sqlite3.Connection, place: int) -> str:
     if row is None:
         (count,) = connection.execute("SELECT count(*) FROM call").fetchone()
         raise CallNotFound(
-            "no calls are stored yet" if count == 0 else f"there is no call -{place}: {count} are stored"
+            "no calls are stored yet"
+            if count == 0
+            else f"there is no call -{place}: {count} {'is' if count == 1 else 'are'} stored"
         )
     return rows.uuid_text(row[0])
 

@@ -10,7 +10,7 @@ import pytest
 
 from proxy.config import Config, load
 from proxy.console.detail.copies import sent
-from proxy.console.detail.sending import edited, form, headers, own_key
+from proxy.console.detail.sending import addressed, edited, form, headers, own_key
 from proxy.errors import UsageError
 from proxy.records import Exchange, Header, evolve
 from proxy.settings import Upstream
@@ -81,3 +81,16 @@ def test_a_key_of_the_environment_counts_only_where_the_settings_name_it(config:
     named = evolve(config, upstreams=(Upstream(name="openai", base="http://h", api_key_env=name),))
     assert own_key(named, "openai") == os.environ[name]
     assert own_key(named, "anthropic") == own_key(config, "openai") == ""
+
+
+def test_a_key_goes_only_where_one_stood(config: Config) -> None:
+    fingerprint = "fp:0123456789abcdef"
+    exchange = recorded()
+    target = f"/gemini/v1beta/models/x:generateContent?monkey={fingerprint}&key={fingerprint}&alt=sse"
+    request = sent(evolve(exchange, begin=evolve(exchange.begin, target=target, headers=())), config, "http://relay")
+    assert request is not None
+    assert request.key_in_url
+    url = addressed(request, "AIza&x=1#y")
+    assert (
+        url == f"http://relay/gemini/v1beta/models/x:generateContent?monkey={fingerprint}&key=AIza%26x%3D1%23y&alt=sse"
+    )

@@ -29,6 +29,14 @@ function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
+// A line needs two neighbours: values between two gaps are dots.
+function alone(plot, place) {
+  const values = plot.data[place];
+  const known = (at) => values[at] !== null && values[at] !== undefined;
+  const dots = [...values.keys()].filter((at) => known(at) && !known(at - 1) && !known(at + 1));
+  return dots.length ? dots : null;
+}
+
 function line(series, place, bars) {
   const stroke = colour(series.dashed ? "--quiet" : `--s${place}`);
   return {
@@ -38,7 +46,7 @@ function line(series, place, bars) {
     dash: series.dashed ? [4, 4] : undefined,
     fill: bars && !series.dashed ? stroke : undefined,
     paths: bars && !series.dashed ? globalThis.uPlot.paths.bars({ size: [0.85] }) : undefined,
-    points: { show: false },
+    points: { show: false, filter: bars && !series.dashed ? undefined : alone, size: 5, fill: stroke },
     spanGaps: false,
   };
 }
