@@ -84,7 +84,7 @@ PICTURES: dict[str, tuple[str, Prepared]] = {
     "login": ("/login", _nothing),
 }
 #: Those that are committed.
-BEST = ("logs-light", "call-dark", "conversation-light", "monitor-light", "review-light", "call-phone")
+BEST = ("logs-light", "call-dark", "monitor-light", "review-light", "call-phone")
 
 
 def taken(browser: Browser, url: str, directory: Path) -> None:
