@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import logging
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
@@ -101,6 +102,9 @@ def _place_of(error: LlmtapError) -> dict[str, Any]:
     return {"path": error.path} if isinstance(error, Misfit) else {}
 
 
+#: How a mistake is shown to people: made by whoever has the templates.
+MISTAKE_PAGE: web.AppKey[Callable[[web.Request, int, str, str], web.Response]] = web.AppKey("mistake_page")
+
 #: What browsers show instead, for people who never meant to send a header.
 _FOR_PEOPLE = {
     401: "This console asks for a token. Load the page again and enter the token as the password; "
@@ -109,14 +113,10 @@ _FOR_PEOPLE = {
 
 
 def _problem(request: web.Request, status: int, detail: str, place: dict[str, Any] | None = None) -> web.Response:
-    """RFC 9457 for programs, a line of text for people."""
+    """RFC 9457 for programs, a page for people."""
     if "text/html" in request.headers.get("Accept", "") and not request.path.startswith("/api/"):
-        return web.Response(
-            body=f"{_FOR_PEOPLE.get(status) or f'{HTTPStatus(status).phrase}: {detail}'}\n".encode("utf-8", "replace"),
-            status=status,
-            content_type="text/plain",
-            charset="utf-8",
-        )
+        page = request.app[MISTAKE_PAGE]
+        return page(request, status, HTTPStatus(status).phrase, _FOR_PEOPLE.get(status) or detail)
     return problem(status, detail, place)
 
 

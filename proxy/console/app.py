@@ -12,7 +12,7 @@ from ..config import Config
 from ..store.sqlite.reader import SqliteReader
 from .access.audit import auditing, write_down
 from .access.guard import guard
-from .answers import answering
+from .answers import MISTAKE_PAGE, answering
 from .api.parts import API
 from .api.reference import ReferenceApi
 from .pages.audit import AuditPage
@@ -86,6 +86,7 @@ def make_app(config: Config) -> web.Application:
     routes = routes_of(site)
     guards = [answering, auditing(site), guard(config, site.visitors, routes)]
     app = web.Application(middlewares=guards, client_max_size=BODY_BYTES)
+    app[MISTAKE_PAGE] = site.mistake
     for route in routes:
         add = app.router.add_get if route.method == "GET" else partial(app.router.add_route, route.method)
         add(route.path, route.handler)

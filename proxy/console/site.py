@@ -94,6 +94,10 @@ class Site:
         )
         return page_answer(html, status)
 
+    def mistake(self, request: web.Request, status: int, title: str, detail: str) -> web.Response:
+        """What went wrong, and ways on; see ``answers.MISTAKE_PAGE``."""
+        return self.page(request, "mistake.html", status=status, title=title, detail=detail)
+
 
 def asked_piece(request: web.Request) -> str:
     """Which piece of a page is asked for (``X-Fragment``); empty for the whole."""

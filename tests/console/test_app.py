@@ -297,3 +297,16 @@ async def test_health_is_the_gauges_of_relays_and_ingest(tmp_path: Path) -> None
             assert json.loads(text)["down"] == ["relay-1", "ingest"]
             assert json.loads(text)["processes"] == {"relay-0": "up", "relay-1": "waiting", "ingest": "hung"}
         assert json.loads((await console.get("/healthz"))[1])["down"] == ["relay-0", "relay-1", "ingest"]
+
+
+async def test_a_mistake_is_a_page_with_a_way_on(console: Console) -> None:
+    for path, title in (
+        ("/nonsense", "Not Found"),
+        ("/call/deadbeef", "Not Found"),
+        ("/monitor?t=<b>9y", "Bad Request"),
+    ):
+        status, page = await console.get(path, Accept="text/html")
+        assert status in (400, 404)
+        assert f"<h1>{title}</h1>" in page
+        assert '<a class="button" href="/">' in page
+        assert "<b>9y" not in page

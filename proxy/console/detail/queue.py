@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from ...errors import UsageError
 from ...query.spans import Labels
-from ...query.tree import Comparison, Filter
+from ...query.tree import Comparison, Filter, fields_of
 from ...records import Call
 from ...store.judgements import REVIEW, Score
 from ..narrowed import Narrowed, both
@@ -37,11 +37,12 @@ class Queue(Struct, frozen=True, kw_only=True):
 
     @property
     def every(self) -> Filter | None:
-        """All calls of the queue."""
+        """All calls of the queue: of those that ask for something, unless the filter speaks of methods itself."""
         period = self.narrowed
+        asks = None if "method" in fields_of(period.where) else Comparison("method", "=", "POST")
         since = None if period.since_us is None else Comparison("created", ">=", period.since_us)
         until = None if period.until_us is None else Comparison("created", "<", period.until_us)
-        return both(period.where, since, until)
+        return both(period.where, asks, since, until)
 
     @property
     def left(self) -> Filter | None:
