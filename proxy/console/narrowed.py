@@ -72,8 +72,10 @@ def narrowed(query: Mapping[str, str], zone: tzinfo, now_us: int, *, usual: str 
 
 
 def both(*filters: Filter | None) -> Filter | None:
-    """All of these filters."""
-    given = tuple(each for each in filters if each is not None)
+    """All of these filters, side by side."""
+    given = tuple(
+        part for each in filters if each is not None for part in (each.children if isinstance(each, And) else (each,))
+    )
     return And(given) if len(given) > 1 else given[0] if given else None
 
 

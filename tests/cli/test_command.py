@@ -32,7 +32,8 @@ def test_every_command_is_there_and_takes_the_common_options(name: str) -> None:
     module, _, function = COMMANDS[name].target.partition(":")
     found = getattr(importlib.import_module(module, "proxy.cli"), function)
     assert isinstance(found, click.Command)
-    assert {"--config", "--data-dir"} <= {option for parameter in found.params for option in parameter.opts}
+    for part in found.commands.values() if isinstance(found, click.Group) else [found]:
+        assert {"--config", "--data-dir"} <= {option for parameter in part.params for option in parameter.opts}
     assert isinstance(llmtap, Commands)
     assert llmtap.get_command(click.Context(llmtap), name) is found
 

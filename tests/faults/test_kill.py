@@ -5,10 +5,12 @@ The seeded slice; ``make soak`` runs the full counts.
 
 from __future__ import annotations
 
+import contextlib
 import random
 from pathlib import Path
 
 from tests.fakes.upstream import FakeUpstream
+from tests.harness.eventually import eventually
 from tests.harness.load import Load, Outcome, Verdict, judge, markers_seen, paced_chat
 from tests.harness.server import LlmtapServer
 
@@ -17,6 +19,10 @@ def settled(server: LlmtapServer, outcomes: list[Outcome], upstream: FakeUpstrea
     """The verdict once every expected row is there and none is running."""
     seen = markers_seen(upstream.requests)
     expected = {outcome.marker for outcome in outcomes if outcome.complete} | set(seen)
+    with contextlib.suppress(
+        AssertionError
+    ):  # asking for rows takes more than looking at gauges, and ingest waits for it
+        eventually(lambda: server.gauges("ingest")["journal_lag_bytes"] == 0, "all is read", timeout_s * 3, every_s=0.1)
     try:
         rows = server.rows(len(expected), lambda row: row["metadata"].get("marker") in expected, timeout_s)
     except AssertionError:

@@ -31,8 +31,9 @@ def test_the_address_means_the_queue_again() -> None:
 
 def test_left_and_done_are_all_of_it() -> None:
     made = asked_queue({"q": "status:error"}, narrowed({"q": "status:error"}, UTC, NOW_US))
-    assert sentence(made.left) == "calls whose status is 'error' and whose scores.review is unknown"
-    assert sentence(made.done) == "calls whose status is 'error' and whose scores.review is known"
+    asks = "calls whose status is 'error' and whose method is 'POST'"
+    assert sentence(made.left) == f"{asks} and whose scores.review is unknown"
+    assert sentence(made.done) == f"{asks} and whose scores.review is known"
     assert made.shown == made.left
 
 
