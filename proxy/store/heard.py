@@ -40,7 +40,7 @@ _STRUCTS: dict[str, type[Struct]] = {
     EventKind.AUDIT: AuditSaid,
 }
 
-_COLOR = re.compile(r"#[0-9a-fA-F]{6}")
+_COLOR = re.compile(r"#(?:[0-9a-fA-F]{3}){1,2}")
 
 
 def heard(event: Event) -> Said | None:

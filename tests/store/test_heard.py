@@ -17,6 +17,7 @@ from proxy.clock import CallIds
 from proxy.records import Event, EventKind
 from proxy.store import heard
 from proxy.store.base import Batch
+from proxy.store.judgements import TagSaid
 from proxy.store.sqlite.store import SqliteStore
 from tests.store.samples import NOON_US, collected, ended
 
@@ -111,3 +112,11 @@ def test_no_event_stops_a_batch(kept: Kept, some: list[Event]) -> None:
     kept.run(kept.store.tags())
     kept.run(kept.store.views())
     kept.run(kept.store.audit())
+
+
+@pytest.mark.parametrize("color", ["url(http://example.com/x)", "red", "#12345", "javascript:alert(1)", "#fff\n"])
+def test_what_is_no_colour_is_none(color: str) -> None:
+    event = Event(id=bytes(16), kind=EventKind.TAG, at_us=1, author="a", said={"name": "t", "color": color})
+    said = heard.heard(event)
+    assert isinstance(said, TagSaid)
+    assert said.color == ""
