@@ -51,7 +51,8 @@ function mark(step) {
 
 function take(line) {
   const { insert, more } = found.options[[...offers().children].indexOf(line)];
-  input().setRangeText(insert, found.start, found.end, "end");
+  const end = Math.max(found.end, input().selectionEnd); // more may have been typed since it was offered
+  input().setRangeText(insert, found.start, end, "end");
   close();
   if (more || insert.endsWith(" ")) suggest();
 }
