@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import tzinfo
 from itertools import pairwise
+from operator import attrgetter
 from typing import Any
 
 from msgspec import Struct
@@ -45,20 +46,12 @@ class Kind(Struct, frozen=True):
     bars: bool = False
 
 
-def _seconds(column: str) -> Callable[[ReportRow], Value]:
-    return lambda row: getattr(row, column)
-
-
-def _sum(column: str) -> Callable[[ReportRow], Value]:
-    return lambda row: getattr(row, column)
-
-
 KINDS = (
     Kind(
         "calls",
         "Calls",
         "count",
-        (Measure("calls", _sum("calls")), Measure("failed", lambda row: row.errors or None)),
+        (Measure("calls", attrgetter("calls")), Measure("failed", lambda row: row.errors or None)),
         bars=True,
     ),
     Kind("errors", "Failed", "percent", (Measure("failed", error_percent),)),
@@ -66,17 +59,20 @@ KINDS = (
         "latency",
         "Latency",
         "us",
-        tuple(Measure(f"p{share}", _seconds(f"latency_p{share}_us")) for share in (95, 50, 99)),
+        tuple(Measure(f"p{share}", attrgetter(f"latency_p{share}_us")) for share in (95, 50, 99)),
     ),
     Kind(
         "ttft",
         "Time to first token",
         "us",
-        tuple(Measure(f"p{share}", _seconds(f"ttft_p{share}_us")) for share in (95, 50, 99)),
+        tuple(Measure(f"p{share}", attrgetter(f"ttft_p{share}_us")) for share in (95, 50, 99)),
     ),
     Kind("cost", "Cost", "usd", (Measure("cost", cost),), bars=True),
     Kind(
-        "tokens", "Tokens", "count", (Measure("output", _sum("output_tokens")), Measure("input", _sum("input_tokens")))
+        "tokens",
+        "Tokens",
+        "count",
+        (Measure("output", attrgetter("output_tokens")), Measure("input", attrgetter("input_tokens"))),
     ),
     Kind(
         "speed",
