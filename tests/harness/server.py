@@ -83,7 +83,7 @@ class LlmtapServer(Watched):
     def stop(self, timeout_s: float = 40.0) -> int:
         """Ask it to stop (SIGTERM) and wait; its exit code."""
         assert self.process is not None
-        if self.process.poll() is None:
+        if self.running:
             self.process.send_signal(signal.SIGTERM)
         try:
             return self.process.wait(timeout_s)
@@ -115,9 +115,9 @@ class LlmtapServer(Watched):
     # -- looking at it
 
     @property
-    def log(self) -> str:
-        """What all processes have written to stderr and stdout."""
-        return self.stderr.read_text(errors="replace")
+    def running(self) -> bool:
+        """Whether the supervisor has been started and has not ended."""
+        return self.process is not None and self.process.poll() is None
 
     # -- doing things to it
 
