@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
@@ -10,6 +11,7 @@ from aiohttp import web
 
 from ..config import Config
 from ..store.sqlite.reader import SqliteReader
+from ..tasks import spawn
 from .access.audit import auditing, write_down
 from .access.guard import guard
 from .answers import MISTAKE_PAGE, answering
@@ -92,7 +94,9 @@ def make_app(config: Config) -> web.Application:
         add(route.path, route.handler)
 
     async def life(_app: web.Application) -> AsyncIterator[None]:
+        compiling = spawn(asyncio.to_thread(site.compile_templates), "templates")
         yield
+        await asyncio.wait([compiling])
         await site.recorder.close()
         await store.close()
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.console.logs.columns import COLUMNS, USUAL, Seen, chosen, column, filled, rows_of
+from proxy.console.logs.columns import COLUMNS, USUAL, Seen, chosen, column, rows_of, without_empty
 from proxy.console.logs.state import ERRORS, State, read, within
 from proxy.console.logs.terms import Terms, term
 from proxy.console.moments import Moments
@@ -182,10 +182,12 @@ def test_columns_are_as_chosen_each_once() -> None:
         chosen(",".join(COLUMNS) * 3)
 
 
-def test_columns_that_hold_nothing_are_known() -> None:
+def test_optional_columns_that_hold_nothing_are_left_out() -> None:
     columns = chosen("time,user,tags,cost")
     rows = rows_of([Call(id="y", started_at_us=NOW_US)], columns, SEEN)
-    assert filled(columns, rows) == (True, False, False, True)
+    kept, shorter = without_empty(columns, rows)
+    assert [each.key for each in kept] == ["time", "cost"]
+    assert [row.cells for row in shorter] == [(rows[0].cells[0], rows[0].cells[3])]
 
 
 def test_a_filter_of_a_cell_is_one() -> None:

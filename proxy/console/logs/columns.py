@@ -7,6 +7,7 @@ can be a column, and so can ``metadata.NAME`` and ``scores.NAME``.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import compress
 
 from msgspec import Struct
 
@@ -228,13 +229,15 @@ def chosen(text: str) -> tuple[Column, ...]:
     return tuple(found.values())
 
 
-def filled(columns: Sequence[Column], rows: Sequence[Row]) -> tuple[bool, ...]:
-    """Which of the columns are worth their place: all but the optional ones that are empty in every row."""
-    return tuple(
-        not column.optional or any(row.cells[place].text for row in rows) for place, column in enumerate(columns)
-    )
-
-
 def rows_of(calls: Sequence[Call], columns: Sequence[Column], seen: Seen) -> list[Row]:
     """Calls as rows."""
-    return [Row(call.id, call.status, tuple(column.cell(call, seen) for column in columns)) for call in calls]
+    return [Row(call.id, call.status, tuple([column.cell(call, seen) for column in columns])) for call in calls]
+
+
+def without_empty(columns: Sequence[Column], rows: Sequence[Row]) -> tuple[list[Column], list[Row]]:
+    """All but the optional columns that are empty in every row, and the rows without them."""
+    kept = [not column.optional or any(row.cells[at].text for row in rows) for at, column in enumerate(columns)]
+    if all(kept):
+        return list(columns), list(rows)
+    shorter = [Row(row.id, row.status, tuple(compress(row.cells, kept))) for row in rows]
+    return list(compress(columns, kept)), shorter

@@ -14,7 +14,7 @@ from ..narrowed import Narrowed, both
 from ..scoped import ScopedReader
 from .state import State, within
 
-ROWS = 60  #: of a page
+ROWS = 50  #: of a page
 
 
 class Listed(Struct, frozen=True, kw_only=True):

@@ -22,7 +22,7 @@ from ...store.judgements import ViewSaid
 from ..answers import json_answer
 from ..health import look, relay_url
 from ..logs.chart import Chart, charted
-from ..logs.columns import COLUMNS, OFFERED, Column, Row, Seen, chosen, column, filled, rows_of
+from ..logs.columns import COLUMNS, OFFERED, Column, Seen, chosen, column, rows_of, without_empty
 from ..logs.completion import asked, options
 from ..logs.facets import faceted
 from ..logs.known import known_to
@@ -97,7 +97,10 @@ class Logs:
         scores = await reader.scores([call.id for call in page.calls])
         seen = Seen(shown.moments, scores, Terms(page.state.q))
         usual = not (page.state.cols or request.cookies.get(COOKIE))
-        columns, rows = _filled(page.calls, _columns(request, page.state), seen, usual=usual)
+        columns: Sequence[Column] = _columns(request, page.state)
+        rows = rows_of(page.calls, columns, seen)
+        if usual:
+            columns, rows = without_empty(columns, rows)
         live = page.state.url(cols=",".join(each.key for each in columns), sel="", tab="")
         processes = look(self._site.config.data_dir, ["relay-0", "ingest"])
         values: dict[str, Any] = {
@@ -195,15 +198,6 @@ def _columns(request: web.Request, state: State) -> tuple[Column, ...]:
         return chosen(request.cookies.get(COOKIE, ""))
     except UsageError:
         return chosen("")
-
-
-def _filled(
-    calls: Sequence[Call], columns: tuple[Column, ...], seen: Seen, *, usual: bool
-) -> tuple[list[Column], list[Row]]:
-    """Columns and rows; of the usual columns, those that hold nothing here are left out."""
-    rows = rows_of(calls, columns, seen)
-    kept = [each for each, is_filled in zip(columns, filled(columns, rows), strict=True) if is_filled or not usual]
-    return (kept, rows) if len(kept) == len(columns) else (kept, rows_of(calls, kept, seen))
 
 
 def _remembered(request: web.Request) -> web.Response:

@@ -46,10 +46,8 @@ class Question(Struct, frozen=True, kw_only=True):
 def report(connection: sqlite3.Connection, texts: Texts, question: Question, layout: Layout) -> list[ReportRow]:
     """See ``Reader.report``."""
     check_groups(question.by)
-    columns = [columns_of(name) for name in question.by]
     with transaction(connection, "DEFERRED"):
-        parts = _parts(connection, question, columns, layout)
-        groups = grouped(connection, texts, question.by, question.zone, parts, layout.edges_us)
+        groups = _groups(connection, texts, question, layout)
         if () in groups and groups[()].is_approximate:
             _narrow(connection, question, groups[()])
     return _laid_out(groups, question.by, layout)
@@ -72,11 +70,19 @@ def histogram(
         zone=UTC,
         every=every,
     )
-    found = report(connection, texts, question, Layout(edges_us=tuple(edges_us), percentiles=False))
-    return [Bin(*values) for values in found[0].series] if found else [Bin(0, 0, 0)] * len(edges_us)
+    with transaction(connection, "DEFERRED"):
+        groups = _groups(connection, texts, question, Layout(edges_us=tuple(edges_us), percentiles=False))
+    found = groups.get(())
+    return [Bin(*values) for values in found.row(()).series] if found else [Bin(0, 0, 0)] * len(edges_us)
 
 
 # --- from roll-ups, and from rows --------------------------------------------------------------------
+
+
+def _groups(connection: sqlite3.Connection, texts: Texts, question: Question, layout: Layout) -> Mapping[Group, Sums]:
+    columns = [columns_of(name) for name in question.by]
+    parts = _parts(connection, question, columns, layout)
+    return grouped(connection, texts, question.by, question.zone, parts, layout.edges_us)
 
 
 def _parts(
@@ -113,8 +119,8 @@ def _narrow(connection: sqlite3.Connection, question: Question, sums: Sums) -> N
     found = []
     for since_us, until_us, order in ends:
         condition = _condition(evolve(question, since_us=since_us, until_us=until_us))
-        sql = f"SELECT started_at_us FROM call WHERE {condition.sql} ORDER BY started_at_us {order} LIMIT 1"
-        found.append(connection.execute(sql, condition.values).fetchone())
+        sql = f"SELECT started_at_us FROM call INDEXED BY call_started WHERE {condition.sql}"
+        found.append(connection.execute(f"{sql} ORDER BY started_at_us {order} LIMIT 1", condition.values).fetchone())
     if all(found):
         sums.first_us, sums.last_us = (row[0] for row in found)
 
