@@ -33,7 +33,7 @@ class Follower:
 
     async def changes(self) -> list[Call]:
         """Calls that came or ended since, oldest change first; at most some hundred at a time."""
-        newest = await self._reader.latest_rev()
+        newest = await self._reader.latest_rev(at_once=False)
         if newest <= self._rev:
             return []
         calls = await self._reader.find(self._where, after_rev=self._rev, limit=_BATCH, every=self._every, news=True)

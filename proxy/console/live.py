@@ -135,7 +135,7 @@ class Live:
                 await asyncio.sleep(_REST_S)
 
     async def _look(self) -> None:
-        newest = await self._store.latest_rev()
+        newest = await self._store.latest_rev(at_once=False)
         while self._rev < newest:
             if newest - self._rev > WAITING_MAX:
                 self._rev = newest

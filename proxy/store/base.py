@@ -222,8 +222,8 @@ class Reader(Protocol):
         """Let go of files and threads; an open store keeps the process alive."""
         ...
 
-    async def latest_rev(self) -> int:
-        """The newest ``rev``; followers ask for what is above the one they have seen."""
+    async def latest_rev(self, *, at_once: bool = True) -> int:
+        """The newest ``rev``: news are above the one seen. Not ``at_once``: cheap, and rarely a second late."""
         ...
 
     async def find(

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterator, Seque
 from datetime import UTC, tzinfo
 from functools import partial
 from pathlib import Path
+from time import monotonic
 from typing import Concatenate, ParamSpec, TypeVar
 
 from ...errors import CallNotFound, StoreError
@@ -43,6 +44,7 @@ from .fulltext.reading import TextReaders
 from .queries import QUERIES
 from .rows import uuid_bytes
 from .schema import check_readable
+from .stillness import Stillness
 from .thread import DatabaseThread
 
 P = ParamSpec("P")
@@ -59,6 +61,8 @@ class SqliteReader:
         self._directory = store_directory(data_dir)
         self._path = self._directory / MAIN
         self._texts = find.Texts()
+        self._still = Stillness(self._path)
+        self._rev = 0  #: of the last time that it was asked
         self._bodies = Bodies(self._directory)
         self._words = TextReaders(self._directory)
         self._thread: DatabaseThread | None = None
@@ -81,9 +85,11 @@ class SqliteReader:
             await thread.run(self._words.close)
             await thread.close()
 
-    async def latest_rev(self) -> int:
+    async def latest_rev(self, *, at_once: bool = True) -> int:
         """See ``Reader``."""
-        return await self._ask(0, find.latest_rev)
+        if at_once or not self._still.holds(monotonic()):
+            self._rev = await self._ask(0, find.latest_rev)
+        return self._rev
 
     async def find(
         self,
