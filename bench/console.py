@@ -31,18 +31,19 @@ from .traffic import SEED
 IDLE_S = 20
 LATER = ("chart", "uplot", "uplot.css")  #: what the monitor loads when its page is there
 _NEXT = 15  #: calls that are walked with j
-#: Presses a key and waits until the slide-out shows another call; ms.
+#: Presses a key and waits until the frame is done in which the slide-out shows another call; ms.
 _PRESSED = """key => new Promise((done) => {
   const panel = document.querySelector("#panel");
-  const before = panel.querySelector("[data-call]")?.dataset.call;
+  const shown = () => panel.querySelector("[data-call]")?.dataset.call;
+  const before = shown();
   const began = performance.now();
-  const look = () => {
-    const now = panel.querySelector("[data-call]")?.dataset.call;
-    if (now && now !== before) requestAnimationFrame(() => done(performance.now() - began));
-    else requestAnimationFrame(look);
-  };
+  const seen = new MutationObserver(() => {
+    if (!shown() || shown() === before) return;
+    seen.disconnect();
+    requestAnimationFrame(() => setTimeout(() => done(performance.now() - began)));
+  });
+  seen.observe(panel, { childList: true });
   document.body.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
-  look();
 })"""
 _INSIDE = "rows => rows.filter(row => row.getBoundingClientRect().bottom <= innerHeight).length"
 

@@ -41,7 +41,7 @@ HOP_BY_HOP = frozenset(
 #: Recorded in clear. Values that can carry a key, a cookie or free text of a stranger are not here.
 RECORDED = frozenset({
     b"accept", b"accept-encoding", b"accept-language", b"anthropic-beta", b"anthropic-organization-id",
-    b"anthropic-version", b"apim-request-id", b"azureml-model-session", b"cache-control", b"cf-ray",
+    b"anthropic-version", b"apim-request-id", b"azureml-model-session", b"cache-control", b"cf-ray", b"connection",
     b"content-disposition", b"content-encoding", b"content-language", b"content-length", b"content-type", b"date",
     b"host", b"openai-beta", b"openai-model", b"openai-organization", b"openai-processing-ms", b"openai-project",
     b"openai-version", b"request-id", b"retry-after", b"retry-after-ms", b"server", b"transfer-encoding",

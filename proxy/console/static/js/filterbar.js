@@ -6,13 +6,18 @@ import { key } from "./keys.js";
 const input = () => $("#q");
 const offers = () => $("#offers");
 let asked = 0;
-let found = null;
+let found = null; // what the list shows
+let coming = null; // what it will show
 
-async function suggest() {
-  const mine = ++asked;
+function suggest() {
+  coming = look(++asked);
+}
+
+async function look(mine) {
   const { value: q, selectionStart: at } = input();
   const answer = await api(`/complete?${new URLSearchParams({ q, at })}`).catch(() => null);
   if (mine !== asked || document.activeElement !== input()) return;
+  coming = null;
   found = answer;
   const list = offers();
   list.replaceChildren(...(answer?.options || []).map(item));
@@ -34,6 +39,7 @@ function item({ label, help }, place) {
 
 function close() {
   asked++;
+  coming = null;
   offers().hidden = true;
   input().setAttribute("aria-expanded", "false");
   input().removeAttribute("aria-activedescendant");
@@ -62,6 +68,9 @@ function pressed(event) {
   if (event.key === "Escape" && !offers().hidden) {
     close();
     event.stopPropagation();
+  } else if (event.key === "Tab" && !event.shiftKey && !chosen && coming) {
+    event.preventDefault(); // for what fits what was typed, not for what fitted before
+    coming.then(() => offers().hidden || take(offers().firstElementChild));
   } else if (offers().hidden) {
     if (event.key === "ArrowDown") suggest();
   } else if (event.key === "ArrowDown" || event.key === "ArrowUp") {
