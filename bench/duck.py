@@ -14,20 +14,21 @@ from pathlib import Path
 from typing import Any
 
 _COLUMNS = """
-SELECT started_at_us, val, cost_nano_usd, input_tokens, output_tokens, latency_us
-FROM call LEFT JOIN dim ON dim.id = call.model
+SELECT started_at_us, model.val, status.val, cost_nano_usd, input_tokens, output_tokens, latency_us
+FROM call LEFT JOIN dim AS model ON model.id = call.model LEFT JOIN dim AS status ON status.id = call.status
 """
 _TABLE = """
 CREATE TABLE call AS SELECT * FROM read_csv('{path}', header = false, columns = {{
-    'started_at_us': 'BIGINT', 'model': 'VARCHAR', 'cost': 'BIGINT', 'input': 'BIGINT', 'output': 'BIGINT',
-    'latency_us': 'BIGINT'}})
+    'started_at_us': 'BIGINT', 'model': 'VARCHAR', 'status': 'VARCHAR',
+    'cost': 'BIGINT', 'input': 'BIGINT', 'output': 'BIGINT', 'latency_us': 'BIGINT'}})
 """
 COST = """
 SELECT started_at_us // 86400000000 AS day, model, count(*), sum(cost), sum(input), sum(output)
 FROM call GROUP BY ALL ORDER BY day, 4 DESC
 """
 PERCENTILES = """
-SELECT model, count(*), quantile_disc(latency_us, [0.5, 0.95, 0.99]) FROM call GROUP BY ALL ORDER BY 2 DESC
+SELECT model, count(*), quantile_disc(latency_us, [0.5, 0.95, 0.99])
+FROM call WHERE status = 'ok' GROUP BY ALL ORDER BY 2 DESC
 """
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from proxy.clock import CallIds, id_text
+from proxy.query.parse import parse_filter
 from proxy.query.tree import Filter
 from proxy.store.base import JobRow
 from proxy.store.policy import Keeping, Policy
@@ -111,9 +112,10 @@ def _of(duck: Duck | None, sql: str) -> float | None:
 
 
 async def _error(reader: SqliteReader, duck: Duck) -> float:
+    """Of calls that went well: of others it may be ours alone to say which model they were for."""
     exact = {model: values for model, _, values in duck.ask(PERCENTILES)}
     worst = 0.0
-    for row in await reader.report(("model",)):
+    for row in await reader.report(("model",), where=parse_filter("status = 'ok'")):
         said = (row.latency_p50_us, row.latency_p95_us, row.latency_p99_us)
         known = exact[row.group[0] or ""] if row.group[0] in exact else exact[None]
         worst = max([worst, *(abs(ours / true - 1) for ours, true in zip(said, known, strict=True) if ours and true)])

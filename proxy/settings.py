@@ -45,6 +45,13 @@ class Relay(Section, frozen=True):
 
     listen: Annotated[str, Meta(description="Address of the relay; localhost means both loopbacks.")] = "localhost:8800"
     workers: Annotated[int, Meta(ge=1, le=256, description="Relay processes; they share one listening socket.")] = 1
+    engine: Annotated[
+        Literal["fast", "aiohttp"],
+        Meta(
+            description="What relays usual requests: fast, our own protocols; or aiohttp, which relays all others in "
+            "any case."
+        ),
+    ] = "aiohttp"
     upstream: Annotated[
         str, Meta(description="When set, the only upstream: every target goes there as sent, routes are off.")
     ] = ""

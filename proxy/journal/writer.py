@@ -108,6 +108,11 @@ class JournalWriter:
         self._slow: SlowDisk | None = None
         self._open_directory()
 
+    @property
+    def hindered(self) -> bool:
+        """Whether the disk is slow or fails, so that ``append`` may not answer at once, or may answer no."""
+        return self._slow is not None or self.failure is not None
+
     def append(self, records: Sequence[Record]) -> Written:
         """Append records in one write.
 

@@ -25,6 +25,7 @@ from ..records import Outcome
 from ..wire.headers import Recorder, end_to_end
 from ..wire.identity import OMITTING, is_private
 from .answers import CALL_ID_HEADER, AnswerCutError, RelayedAnswer, error_parts, own_answer
+from .beginning import Beginnings
 from .capture import Capture
 from .recording import Recording
 from .routes import Destination, Routes
@@ -33,13 +34,13 @@ from .upstream import Upstreams
 from .usage_injection import MOST_REQUEST_BYTES, Lines, UnaskedAnswer, asking, asking_headers, can_filter, may_ask
 
 #: Not forwarded: Host is the upstream's own, Expect is answered here, control headers are ours.
-_CONSUMED = frozenset({b"host", b"expect"})
+CONSUMED = frozenset({b"host", b"expect"})
 _CONTROL_PREFIX = b"x-llmtap-"
 _NO_LOG = b"x-llmtap-no-log"
-_ASKING = frozenset({_NO_LOG, *OMITTING})
+ASKING = frozenset({_NO_LOG, *OMITTING})
 _FALSE = frozenset({b"", b"0", b"false", b"no", b"off"})
 _CONTROL_CHARACTERS = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
-_STREAMED_TYPES = ("text/event-stream", "application/x-ndjson")
+STREAMED_TYPES = ("text/event-stream", "application/x-ndjson")
 
 
 class Services(NamedTuple):
@@ -50,6 +51,7 @@ class Services(NamedTuple):
     upstreams: Upstreams
     recording: Recording
     recorder: Recorder
+    beginnings: Beginnings
     vitals: Vitals
     may_hold: Allowance  #: of their uploads
 
@@ -67,7 +69,7 @@ class Arrival(Struct, frozen=True):
     def of(cls, request: web.BaseRequest) -> Arrival:
         """Look at the head of a request."""
         names = frozenset([name.lower() for name, _ in request.raw_headers])
-        asked = frozenset() if names.isdisjoint(_ASKING) else _asked(request.raw_headers)
+        asked = frozenset() if names.isdisjoint(ASKING) else _asked(request.raw_headers)
         omitted = [OMITTING[name] for name in asked & OMITTING.keys()]
         return cls(
             target=request._message.path,  # noqa: SLF001  (as sent)
@@ -141,7 +143,7 @@ class RunningCall:
         if any(value.strip().lower() != "100-continue" for value in expect):
             raise RefusedRequest(417, "expect", "The only Expect understood is 100-continue.")
         assert self._to is not None
-        return _sendable(request.raw_headers, _CONSUMED | _private(names, gateways=self._to.route.consumes))
+        return _sendable(request.raw_headers, CONSUMED | private(names, gateways=self._to.route.consumes))
 
     async def _send(self, headers: Lines) -> aiohttp.ClientResponse:
         assert self._to is not None
@@ -247,7 +249,7 @@ class RunningCall:
             self._services.recorder.headers(upstream.raw_headers),
             ours=False,
             usage_injected=self._usage_asked,
-            event_stream=upstream.content_type in _STREAMED_TYPES,
+            event_stream=upstream.content_type in STREAMED_TYPES,
         )
 
     def _decorate(self, answer: web.StreamResponse) -> None:
@@ -283,7 +285,7 @@ class RunningCall:
 def _asked(raw: Sequence[tuple[bytes, bytes]]) -> frozenset[bytes]:
     """What a request asks not to be kept: names of headers whose value is not another word for no."""
     lines = ((name.lower(), value.strip().lower()) for name, value in raw)
-    return frozenset(name for name, value in lines if name in _ASKING and value not in _FALSE)
+    return frozenset(name for name, value in lines if name in ASKING and value not in _FALSE)
 
 
 def _passed(data: bytes, unasked: UnaskedAnswer | None) -> Iterator[bytes]:
@@ -291,7 +293,7 @@ def _passed(data: bytes, unasked: UnaskedAnswer | None) -> Iterator[bytes]:
     return iter((data,)) if unasked is None else unasked.feed(data)
 
 
-def _private(names: frozenset[bytes], *, gateways: bool) -> set[bytes]:
+def private(names: frozenset[bytes], *, gateways: bool) -> set[bytes]:
     """Those that are for llmtap, and with ``gateways`` those that were made for others of its kind."""
     return {name for name in names if name.startswith(_CONTROL_PREFIX) or (gateways and is_private(name))}
 

@@ -92,11 +92,15 @@ class Capture:
 
     async def begin(self) -> bool:
         """Journal the beginning; False when it could not be."""
+        return await self.settled(self.begin_now())
+
+    def begin_now(self) -> Written:
+        """As ``begin``, for where nothing may be awaited."""
         written = self._append([self._begin])
         self._began = written is not False
         if isinstance(written, asyncio.Future):
             written.add_done_callback(self._begin_decided)
-        return await self._settled(written)
+        return written
 
     def request_data(self, data: bytes) -> None:
         """Body bytes from the client."""
@@ -132,10 +136,14 @@ class Capture:
 
     async def response_data(self, data: bytes) -> bool:
         """Body bytes from the upstream, before they are passed on; False when what must be safe by now is not."""
-        self._add(self._response, data)
-        if self._stream_tail is not None and self._ends_stream(data):
-            return await self._settled(self.flush()) and not self.lost
+        if self.response_data_now(data):
+            return await self.settled(self.flush()) and not self.lost
         return True
+
+    def response_data_now(self, data: bytes) -> bool:
+        """As ``response_data``; True when ``flush`` must have settled before these bytes are passed on."""
+        self._add(self._response, data)
+        return self._stream_tail is not None and self._ends_stream(data)
 
     def flush(self) -> Written:
         """Write what waits on both sides."""
@@ -144,7 +152,7 @@ class Capture:
 
     async def end(self, outcome: Outcome, **details: object) -> bool:
         """Journal the end, before the client can see it; False when it could not be."""
-        return await self._settled(self.end_now(outcome, **details))
+        return await self.settled(self.end_now(outcome, **details))
 
     def end_now(self, outcome: Outcome, **details: object) -> Written:
         """As ``end``, for where nothing may be awaited. Only the first call counts."""
@@ -185,7 +193,7 @@ class Capture:
             self.lost = True
             self._journal.lose_calls(1)
 
-    async def _settled(self, written: Written) -> bool:
+    async def settled(self, written: Written) -> bool:
         """Wait for a slow disk, but no longer than ``max_wait_ms``; then the record counts as lost until it is not."""
         if isinstance(written, bool):
             return written

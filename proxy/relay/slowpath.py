@@ -8,14 +8,13 @@ import ipaddress
 from aiohttp import web
 
 from ..addresses import Network
-from ..clock import CallIds, monotonic_us, wall_us
 from ..config import Config
 from ..errors import RefusedRequest
 from ..records import Begin, Outcome
 from .answers import AnswerCutError, RelayProtocol, own_answer
 from .call import Arrival, RunningCall, Services
 from .capture import Capture
-from .routes import DEFAULT_PROJECT, Destination
+from .routes import Destination
 
 
 class SlowPath:
@@ -26,7 +25,6 @@ class SlowPath:
         self.cutting = False  #: calls that still run are being cut
         self.running: set[asyncio.Task[object]] = set()
         self._services = services
-        self._ids = CallIds()
         self._allowed = _networks(services.config)
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -38,16 +36,16 @@ class SlowPath:
         protocol.busy += 1
         self.running.add(task)
         self._services.vitals.add("calls_accepted")
-        self._services.vitals["calls_running"] = len(self.running)
+        self._services.vitals.add("calls_running")
         try:
             return await self._handle(request)
         finally:
             protocol.busy -= 1
             self.running.discard(task)
-            self._services.vitals["calls_running"] = len(self.running)
+            self._services.vitals.add("calls_running", -1)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        if not self._may_use(request):
+        if not self.may_use(request.remote):
             return own_answer(
                 RefusedRequest(403, "not_allowed", "Your address is not in relay.allow_networks; ask who runs llmtap.")
             )
@@ -77,30 +75,21 @@ class SlowPath:
         except RefusedRequest as error:
             return None, error
 
-    def _may_use(self, request: web.BaseRequest) -> bool:
+    def may_use(self, remote: str | None) -> bool:
+        """Whether a client's address is let in."""
         if not self._allowed:
             return True
-        peer = ipaddress.ip_address((request.remote or "0.0.0.0").removeprefix("::ffff:").partition("%")[0])  # noqa: S104
+        peer = ipaddress.ip_address((remote or "0.0.0.0").removeprefix("::ffff:").partition("%")[0])  # noqa: S104
         return any(peer in network for network in self._allowed)
 
     def _begin(self, request: web.BaseRequest, arrived: Arrival, to: Destination | None) -> Begin:
-        now_us = wall_us()
-        recorder = self._services.recorder
-        peer = request.transport.get_extra_info("peername") if request.transport is not None else None
-        target = recorder.target(arrived.target.encode("utf-8", "surrogateescape"))
-        return Begin(
-            id=self._ids.next(now_us),
-            started_at_us=now_us,
-            accepted_us=monotonic_us(),
-            method=request.method,
-            target=target.partition("?")[0] if arrived.no_log else target,
-            http_version=f"{request.version.major}.{request.version.minor}",
-            client=f"{peer[0]}:{peer[1]}" if peer and not arrived.no_log else "",
-            project=to.project if to else DEFAULT_PROJECT,
-            upstream=to.route.upstream if to else "",
-            base=to.route.base if to else "",
-            endpoint=recorder.target(to.path.encode("utf-8", "surrogateescape")) if to else "",
-            headers=() if arrived.no_log else recorder.headers(request.raw_headers),
+        return self._services.beginnings.of(
+            request.method,
+            arrived.target.encode("utf-8", "surrogateescape"),
+            f"{request.version.major}.{request.version.minor}",
+            request.transport.get_extra_info("peername") if request.transport is not None else None,
+            request.raw_headers,
+            to,
             no_log=arrived.no_log,
             omit_request=arrived.omit_request,
             omit_response=arrived.omit_response,

@@ -110,11 +110,7 @@ class Upload:
             async with asyncio.timeout(self._idle_s):
                 data = await self._content.readany()
         except TimeoutError:
-            self.failure = RefusedRequest(
-                408,
-                "client_idle_timeout",
-                f"The request's body stalled for {self._idle_s:g} s (limits.client_body_idle_timeout_s).",
-            )
+            self.failure = stalled(self._idle_s)
             raise
         except aiohttp.ClientError as error:
             self.failure = RefusedRequest(400, "malformed_request", "The request's body is malformed or cut short.")
@@ -124,3 +120,9 @@ class Upload:
         else:
             self.complete = True
         return data
+
+
+def stalled(idle_s: float) -> RefusedRequest:
+    """Why a request is given up whose body does not come."""
+    sentence = f"The request's body stalled for {idle_s:g} s (limits.client_body_idle_timeout_s)."
+    return RefusedRequest(408, "client_idle_timeout", sentence)

@@ -17,6 +17,7 @@ from typing import Any
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
+from aiohttp.client_reqrep import ClientRequest
 from aiohttp.connector import Connection
 from multidict import CIMultiDict
 from yarl import URL
@@ -69,6 +70,22 @@ class GuardedConnector(aiohttp.TCPConnector):
             raise _loop()
         return connection
 
+    async def dial(self, url: URL, proxy: URL | None, timeout_s: float) -> asyncio.Transport:
+        """A new connection that is the caller's alone. Raises what requests raise."""
+        request = ClientRequest("GET", url, loop=asyncio.get_running_loop(), proxy=proxy)
+        try:
+            async with asyncio.timeout(timeout_s):
+                protocol = await self._create_connection(request, [], aiohttp.ClientTimeout())
+        except TimeoutError as error:
+            raise aiohttp.ConnectionTimeoutError from error
+        transport = protocol.transport
+        if transport is None:
+            raise aiohttp.ServerDisconnectedError
+        if self._own.reached_by(transport):
+            transport.abort()
+            raise _loop()
+        return transport
+
     def _socket(self, info: Any) -> socket.socket:
         family, kind, protocol, _, address = info
         if address in self._own:
@@ -82,14 +99,15 @@ class Upstreams:
     def __init__(self, settings: Settings, limits: Limits, own: OwnAddresses) -> None:
         self._settings = settings
         self._limits = limits
+        self._connector = GuardedConnector(
+            own,
+            limit=0,
+            resolver=aiohttp.ThreadedResolver(),
+            keepalive_timeout=limits.upstream_keep_alive_s,
+            ssl=_trust(settings.ca_file),
+        )
         self._session = aiohttp.ClientSession(
-            connector=GuardedConnector(
-                own,
-                limit=0,
-                resolver=aiohttp.ThreadedResolver(),
-                keepalive_timeout=limits.upstream_keep_alive_s,
-                ssl=_trust(settings.ca_file),
-            ),
+            connector=self._connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(
                 total=None, connect=limits.connect_timeout_s, sock_read=limits.answer_timeout_s, ceil_threshold=3600
@@ -111,8 +129,7 @@ class Upstreams:
         Raises ``UpstreamError`` or ``RefusedRequest``; the response's body is read with ``read``.
         """
         target = to.path if to.query is None else f"{to.path}?{to.query}"
-        # With encoded=True a path is taken as it stands, so the whole target goes in there.
-        url = URL.build(scheme=to.route.scheme, authority=to.route.authority, path=target, encoded=True)
+        url = self._url(to, target)
         try:
             answer = await self._session.request(
                 method,
@@ -124,7 +141,7 @@ class Upstreams:
                 middlewares=exact_headers(headers),
             )
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
-            raise self._translated(error, to) from error
+            raise self.failed(error, to) from error
         if answer.status == 101:
             answer.close()
             raise UpstreamUnreachable("upstream_protocol", f"{_name(to)} switched protocols without being asked.")
@@ -137,16 +154,40 @@ class Upstreams:
         try:
             return await answer.content.readany()
         except aiohttp.SocketTimeoutError as error:
-            raise UpstreamTimeout(
-                "upstream_idle_timeout",
-                f"{_name(to)} sent nothing for {self._limits.body_idle_timeout_s:g} s (limits.body_idle_timeout_s).",
-            ) from error
+            raise self.silent(to) from error
         except (aiohttp.ClientError, OSError) as error:
-            raise UpstreamCut("upstream_cut", f"{_name(to)} broke off its answer before the end.") from error
+            raise self.cut(to) from error
+
+    async def dial(self, to: Destination) -> asyncio.Transport:
+        """A new connection to an upstream, without a protocol. Raises ``UpstreamError`` or ``RefusedRequest``."""
+        url = self._url(to, "/")
+        try:
+            return await self._connector.dial(url, self._proxy(url), self._limits.connect_timeout_s)
+        except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
+            raise self.failed(error, to) from error
+
+    def through_proxy(self, to: Destination) -> bool:
+        """Whether requests go to a proxy as such: it reads them, and wants another form."""
+        return to.route.scheme == "http" and self._proxy(self._url(to, "/")) is not None
+
+    def silent(self, to: Destination) -> UpstreamTimeout:
+        """What is said of an answer that does not go on."""
+        return UpstreamTimeout(
+            "upstream_idle_timeout",
+            f"{_name(to)} sent nothing for {self._limits.body_idle_timeout_s:g} s (limits.body_idle_timeout_s).",
+        )
+
+    def cut(self, to: Destination) -> UpstreamCut:
+        """What is said of an answer that breaks off."""
+        return UpstreamCut("upstream_cut", f"{_name(to)} broke off its answer before the end.")
 
     async def close(self) -> None:
         """Close all connections."""
         await self._session.close()
+
+    def _url(self, to: Destination, target: str) -> URL:
+        # With encoded=True a path is taken as it stands, so the whole target goes in there.
+        return URL.build(scheme=to.route.scheme, authority=to.route.authority, path=target, encoded=True)
 
     def _proxy(self, url: URL) -> URL | None:
         if not self._settings.use_env_proxy or proxy_bypass(url.host or ""):
@@ -155,7 +196,8 @@ class Upstreams:
         found = proxies.get(url.scheme) or proxies.get("all")
         return URL(found) if found else None
 
-    def _translated(self, error: Exception, to: Destination) -> LlmtapError:
+    def failed(self, error: Exception, to: Destination) -> LlmtapError:
+        """What is said of an exception of aiohttp's, or of the system's."""
         if isinstance(error, OSError) and _errno(error) == errno.ELOOP:
             return RefusedRequest(
                 508,

@@ -17,7 +17,9 @@ from ..journal.writer import JournalWriter
 from ..tasks import spawn
 from ..wire.headers import Fingerprints, Recorder
 from .answers import RelayProtocol, RelayServer
+from .beginning import Beginnings
 from .call import Services
+from .fastpath import FastPath
 from .recording import Recording
 from .routes import Routes
 from .slowpath import SlowPath
@@ -37,31 +39,34 @@ async def main(assignment: Assignment, vitals: Vitals, stop: asyncio.Event) -> N
     listening = child.sockets(assignment)
     journal = JournalWriter(data_dir / "journal", journal_name(assignment.name), config.journal, vitals)
     recording = Recording(journal, config.journal)
+    recorder = Recorder(Fingerprints(fingerprint_secret(data_dir, config.fingerprint.secret)), config.recorded_headers)
     services = Services(
         config=config,
         routes=Routes(config),
         upstreams=Upstreams(config.relay, config.limits, OwnAddresses(listening)),
         recording=recording,
-        recorder=Recorder(
-            Fingerprints(fingerprint_secret(data_dir, config.fingerprint.secret)), config.recorded_headers
-        ),
+        recorder=recorder,
+        beginnings=Beginnings(recorder),
         vitals=vitals,
         may_hold=Allowance(),
     )
-    path = SlowPath(services)
-    server = _server(path, config)
+    slow = SlowPath(services)
+    server = _server(slow, config)
+    fast = FastPath(services, slow, server)
+    engine = fast if config.relay.engine == "fast" else server
     loop = asyncio.get_running_loop()
-    accepting = [await loop.create_server(server, sock=sock) for sock in listening]
+    accepting = [await loop.create_server(engine, sock=sock) for sock in listening]
     vitals["port"] = listening[0].getsockname()[1] if listening else 0
     vitals["ready"] = 1
-    ticking = spawn(_tick(recording), "tick")
+    ticking = spawn(_tick(recording, fast), "tick")
     _calm_collector()
     await stop.wait()
     vitals["ready"] = 0
     for acceptor in accepting:
         acceptor.close()
-    await _drain(path, server, config.limits.drain_timeout_s)
+    await _drain(slow, fast, server, config.limits.drain_timeout_s)
     ticking.cancel()
+    fast.pool.close()
     await services.upstreams.close()
     await journal.close()
 
@@ -87,29 +92,40 @@ def _server(path: SlowPath, config: Config) -> RelayServer:
     )
 
 
-async def _tick(recording: Recording) -> None:
+async def _tick(recording: Recording, fast: FastPath) -> None:
     while True:
         await asyncio.sleep(_TICK_S)
         recording.tick()
+        fast.tick(asyncio.get_running_loop().time())
 
 
-async def _drain(path: SlowPath, server: RelayServer, timeout_s: float) -> None:
+async def _drain(slow: SlowPath, fast: FastPath, server: RelayServer, timeout_s: float) -> None:
     """Let running calls finish, close what is idle, and after ``timeout_s`` cut the rest."""
-    path.draining = True
+    slow.draining = fast.draining = True
     deadline = time.monotonic() + timeout_s
-    _close_idle(server)
-    if path.running:
-        log.info("waiting up to %g s for %d running calls", timeout_s, len(path.running))
-    while path.running and (left := deadline - time.monotonic()) > 0:
-        await asyncio.wait(path.running, timeout=min(left, _DRAIN_STEP_S), return_when=asyncio.FIRST_COMPLETED)
-        _close_idle(server)
-    if path.running:
-        log.warning("cutting %d calls that did not finish in time", len(path.running))
-        path.cutting = True
+    _close_idle(fast, server)
+    if running := len(slow.running) + fast.running:
+        log.info("waiting up to %g s for %d running calls", timeout_s, running)
+    while (slow.running or fast.running) and (left := deadline - time.monotonic()) > 0:
+        await _some_ended(slow, min(left, _DRAIN_STEP_S))
+        _close_idle(fast, server)
+    if running := len(slow.running) + fast.running:
+        log.warning("cutting %d calls that did not finish in time", running)
+        slow.cutting = True
+        fast.cut()
     await server.shutdown(timeout=0.1)
 
 
-def _close_idle(server: RelayServer) -> None:
+async def _some_ended(slow: SlowPath, timeout_s: float) -> None:
+    """Wait for the end of one of the slow path's calls, or that long."""
+    if slow.running:
+        await asyncio.wait(slow.running, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+    else:
+        await asyncio.sleep(timeout_s)
+
+
+def _close_idle(fast: FastPath, server: RelayServer) -> None:
+    fast.close_idle()
     for connection in server.connections:
         if isinstance(connection, RelayProtocol) and not connection.busy:
             connection.close()

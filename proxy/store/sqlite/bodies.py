@@ -26,6 +26,7 @@ from .template import rebuilt
 #: What reading a damaged file can raise; Python cannot even decode some of SQLite's messages about it.
 UNREADABLE = (sqlite3.Error, DamagedError, OSError, TypeError, ValueError)
 _VERSION = 3
+_KEPT_BYTES = 4 << 20  #: of pieces that were read: the calls of a conversation have nearly all of theirs in common
 _SOURCES = 7  # kept for the next parts; a piece with parts in it has at most 4 MB
 
 
@@ -42,6 +43,7 @@ class SegmentReader:
             raise DamagedError("the segment has no secret")
         self._secret: bytes = row[0]
         self._unpacker = Unpacker(self._dictionary)
+        self._read = _Read(connection)
 
     def close(self) -> None:
         """Close the file."""
@@ -62,7 +64,7 @@ class SegmentReader:
         packed = self._unpacker.unpack(enc, size, stored)
         record, layout = record_of(packed), layout_of(placed)
         salt = salt_of(self._secret, record.begin.project)
-        pieces = _Pieces(self, self._unpacker, salt)
+        pieces = _Pieces(self, self._unpacker, salt, self._read.of(salt))
         request, request_names = pieces.body(layout.request)
         response, response_names = pieces.body(layout.response)
         asked, answered = pieces.piece(layout.asked), pieces.piece(layout.answered)
@@ -82,18 +84,59 @@ class SegmentReader:
         written: tuple[str | None, str | None] = (None, None)
         if True in spans:
             written = record_of(self._unpacker.unpack(enc, size, stored)).previews
-        pieces = _Pieces(self, self._unpacker, None)
+        pieces = _Pieces(self, self._unpacker, None, self._read.of(b""))
         first, last = (
             pieces.text(span) if isinstance(span, Span) else text for span, text in zip(spans, written, strict=True)
         )
         return first, last
 
 
+class _Kept:
+    """Pieces of one project that were read before, as many as a bound allows."""
+
+    def __init__(self) -> None:
+        self._pieces: dict[int, _Piece] = {}
+        self._room = _KEPT_BYTES
+
+    def get(self, number: int) -> _Piece | None:
+        """None when it was not read, or is not kept any more."""
+        return self._pieces.get(number)
+
+    def put(self, number: int, piece: _Piece) -> None:
+        """Keep it; when there is no room, all others go."""
+        size = len(piece.data) + _PIECE_BYTES
+        if size > _KEPT_BYTES // 8:
+            return
+        if size > self._room:
+            self._pieces.clear()
+            self._room = _KEPT_BYTES
+        self._pieces[number] = piece
+        self._room -= size
+
+
+class _Read:
+    """What was read of a segment, until somebody writes to it."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._version = 0
+        self._salt: bytes | None = None
+        self._kept = _Kept()
+
+    def of(self, salt: bytes) -> _Kept:
+        """That of the project which was asked for last."""
+        version = self._connection.execute("PRAGMA data_version").fetchone()[0]
+        if (version, salt) != (self._version, self._salt):
+            self._version, self._salt, self._kept = version, salt, _Kept()
+        return self._kept
+
+
 class _Pieces:
     """The pieces of one project; without its salt, they are not proven."""
 
-    def __init__(self, segment: SegmentReader, unpacker: Unpacker, salt: bytes | None) -> None:
+    def __init__(self, segment: SegmentReader, unpacker: Unpacker, salt: bytes | None, kept: _Kept) -> None:
         self.salt = salt
+        self._kept = kept
         self._sources: dict[int, bytes] = {}
         self._segment = segment
         self._unpacker = unpacker
@@ -131,6 +174,9 @@ class _Pieces:
         """Bytes and digest of a piece; nothing for 0."""
         if not number:
             return _NOTHING
+        known = self._kept.get(number)
+        if known is not None:
+            return known
         row = self._segment.connection.execute(QUERIES["message"], (number,)).fetchone()
         if row is None:
             raise DamagedError(f"message {number} is missing")
@@ -138,7 +184,9 @@ class _Pieces:
         data = self._rebuilt(enc, size, stored, depth) if enc & TEMPLATE else self._unpacker.unpack(enc, size, stored)
         if self.salt is not None and digest(self.salt, data) != name:
             raise DamagedError(f"message {number} has changed since it was stored")
-        return _Piece(data, name)
+        piece = _Piece(data, name)
+        self._kept.put(number, piece)
+        return piece
 
     def _rebuilt(self, enc: int, size: int, stored: bytes, depth: int) -> bytes:
         template = self._unpacker.unpack_within(enc - TEMPLATE, min(size + (64 << 10), LARGEST_BYTES), stored)
@@ -171,6 +219,9 @@ class _Pieces:
         if self.salt is not None and digest(self.salt, data) != name:
             raise DamagedError(f"blob {blob} has changed since it was stored")
         return data
+
+
+_PIECE_BYTES = 200  #: what it takes besides its contents
 
 
 class _Piece(Struct, frozen=True):

@@ -7,6 +7,7 @@ and to a bound: a text that is no text (lone surrogates) or endless, a count bey
 from __future__ import annotations
 
 import math
+import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
@@ -72,16 +73,18 @@ UPSERT = (
 TIED = ("conversation", "follows", "follows_by", "answered", "continues", "system_version")
 AS_WRITTEN = f"SELECT {', '.join(COLUMNS)} FROM call WHERE id = ?"
 REWRITE = f"UPDATE call SET rev = ?, updated_at_us = ?, {', '.join(f'{name} = ?' for name in COLUMNS)} WHERE id = ?"
+_UUID = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def uuid_bytes(call_id: str) -> bytes:
     """16 bytes of an id as people write it. Raises ValueError."""
-    return UUID(call_id).bytes
+    return bytes.fromhex(call_id.replace("-", "")) if _UUID.fullmatch(call_id) else UUID(call_id).bytes
 
 
 def uuid_text(uuid: bytes) -> str:
     """The id as people write it."""
-    return str(UUID(bytes=uuid))
+    text = uuid.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def fit(text: str, chars: int = SHARED_CHARS) -> str:

@@ -6,6 +6,7 @@ import sqlite3
 from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
+from time import time_ns
 
 from msgspec import Struct
 
@@ -16,8 +17,9 @@ from ..queries import QUERIES
 from .files import VERSION, day_of, segment_name, text_files, text_name
 
 UNREADABLE = (sqlite3.Error, UnicodeDecodeError, OSError)  #: what a damaged file can raise
-_OPEN_FILES = 16
-_CACHE_KIB = 1024
+_OPEN_FILES = 64  #: a rare word is sought in all of them
+_CACHE_KIB = 256
+_COARSE_NS = 20_000_000  #: what a file system takes for the same moment
 _LOOKS = 10_000  #: steps of SQLite's machine between two looks at the clock
 _COUNTED = 10_000  #: calls that are behind; more are not counted
 _NEWEST_FILES = 8  #: one of these holds how far all has come
@@ -62,6 +64,7 @@ class TextReaders:
         self._open: OrderedDict[tuple[str, int], TextReader] = OrderedDict()
         self._segments: dict[str, int] = {}
         self._until_us = 0
+        self._listed: tuple[int, list[Path]] = (0, [])  #: when the directory had changed, and what was in it
 
     def close(self, _: sqlite3.Connection) -> None:
         """Close all files."""
@@ -75,9 +78,19 @@ class TextReaders:
     def days(self) -> dict[str, list[Path]]:
         """The files by day, the last day first; those without a day last."""
         found: dict[str, list[Path]] = {}
-        for path in text_files(self._directory):
+        for path in self._files():
             found.setdefault(day_of(path.name), []).append(path)
         return found
+
+    def _files(self) -> list[Path]:
+        """Asked for at every step of a search; looked for again when the directory has changed."""
+        changed_ns = self._directory.stat().st_mtime_ns if self._directory.exists() else 0
+        if changed_ns != self._listed[0]:
+            found = text_files(self._directory)
+            if time_ns() - changed_ns < _COARSE_NS:
+                return found
+            self._listed = changed_ns, found
+        return self._listed[1]
 
     def segment(self, main: sqlite3.Connection, path: Path) -> int:
         """The number in ``dim`` of the segment that a file belongs to; 0 for one that no row speaks of."""
@@ -121,7 +134,7 @@ class TextReaders:
         return max([0, *self._done_revs()])
 
     def _done_revs(self) -> Iterator[int]:
-        for path in text_files(self._directory)[:_NEWEST_FILES]:
+        for path in self._files()[:_NEWEST_FILES]:
             try:
                 yield self.reader(path).connection.execute("SELECT done_rev FROM about").fetchone()[0]
             except UNREADABLE:
