@@ -6,6 +6,8 @@ import asyncio
 import socket
 import sys
 
+import uvloop
+
 from proxy import config
 from proxy.console.app import serve_console
 
@@ -19,4 +21,4 @@ async def main(data_dir: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1]))
+    uvloop.run(main(sys.argv[1]))  # as serve does
