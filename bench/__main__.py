@@ -97,7 +97,7 @@ def nginx(upstream: int) -> Iterator[Target]:
 
 
 @contextmanager
-def llmtap(upstream: int) -> Iterator[tuple[Target, Target, Stack]]:
+def llmtap(upstream: int, engine: str) -> Iterator[tuple[Target, Target, Stack]]:
     with tempfile.TemporaryDirectory() as directory:
         data_dir = Path(directory, "data")
         settings = config.load(
@@ -106,12 +106,13 @@ def llmtap(upstream: int) -> Iterator[tuple[Target, Target, Stack]]:
                 ("data", "dir"): str(data_dir),
                 ("relay", "listen"): "127.0.0.1:0",
                 ("relay", "upstream"): f"http://127.0.0.1:{upstream}",
+                ("relay", "engine"): engine,
             },
         )
         with Stack(settings, console=False) as stack:
-            relay = Target("llmtap relay, all recorded", stack.relay.port, lambda: [_pid(data_dir, "relay-0")])
+            relay = Target(f"llmtap {engine}, all recorded", stack.relay.port, lambda: [_pid(data_dir, "relay-0")])
             both = Target(
-                "llmtap relay + ingest", stack.relay.port, lambda: [_pid(data_dir, n) for n in ("relay-0", "ingest")]
+                f"llmtap {engine} + ingest", stack.relay.port, lambda: [_pid(data_dir, n) for n in ("relay-0", "ingest")]
             )
             yield relay, both, stack
 
@@ -185,8 +186,9 @@ def main() -> None:
             targets.insert(0, stack.enter_context(nginx(upstream)))
         else:
             print("nginx is not installed: its rows are left out (apt install nginx-light)")
-        relay, both, tap = stack.enter_context(llmtap(upstream))
-        targets += [relay, both]
+        slow, _, _ = stack.enter_context(llmtap(upstream, "aiohttp"))
+        relay, both, tap = stack.enter_context(llmtap(upstream, "fast"))
+        targets += [slow, relay, both]
         rounds, calls = options.rounds, options.calls
         table(
             "unary, 1.2 KB in, 1.1 KB out, 64 connections",

@@ -50,8 +50,8 @@ class Asker(Protocol):
     def finished(self, *, close: bool) -> None:
         """The answer is complete."""
 
-    def abort(self) -> None:
-        """End the connection so that the client cannot take its answer for complete."""
+    def cut(self) -> None:
+        """End the connection before the answer is complete; what was written still goes out."""
 
 
 class Exchange:
@@ -262,7 +262,7 @@ class Exchange:
     def upstream_lost(self, error: Exception | None) -> None:
         """The connection to the upstream has ended."""
         self._connection = None
-        if self.over:
+        if self.over or self.capture.ended:
             return
         if self._answer is None:
             cause = aiohttp.ServerDisconnectedError() if error is None else error
@@ -298,7 +298,7 @@ class Exchange:
             _, _, code = error_parts(error)
             self.capture.end_now(Outcome.CUT, error_type=code, error_message=str(error), request_complete=not self.left)
             self._let_go(usable=False)
-            self._client.abort()
+            self._client.cut()
         else:
             self._answer_ourselves(error)
 
@@ -334,6 +334,7 @@ class Exchange:
             return
         connection.call = None
         if usable:
+            connection.transport.resume_reading()
             self._pool.give(connection, self.moved_s)
         else:
             connection.transport.abort()

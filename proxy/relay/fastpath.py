@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from enum import Flag, auto
+from typing import cast
 
 from ..errors import RefusedRequest
 from ..records import Outcome
@@ -72,10 +73,10 @@ class FastPath:
         for client in list(self.clients):
             client.close_if_idle()
 
-    def cut(self) -> None:
+    def stop(self) -> None:
         """End the calls that still run."""
         for client in list(self.clients):
-            client.cut()
+            client.stop()
 
     def _by_proxy(self, to: Destination) -> bool:
         known = self._through_proxy.get(to.route)
@@ -103,7 +104,8 @@ class Client(asyncio.Protocol):
         self._read = b""  #: and not used yet
         self._held = _Held.NOT
         self._answered = 0
-        self._moved_s = self._loop.time()
+        self._waits_since_s = self._loop.time()  #: for a request
+        self._taken_s = 0.0  #: when it last took bytes of what waited for it
         self._unsent = 0  #: bytes of answers that the client had not taken a second ago
         self._lingers = False
 
@@ -111,15 +113,13 @@ class Client(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client has connected."""
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's are none by inheritance
         peer = transport.get_extra_info("peername")
         self._peer = peer if isinstance(peer, tuple) else None
         self._fast.clients.add(self)
 
     def data_received(self, data: bytes) -> None:
         """Bytes from the client."""
-        self._moved_s = self._loop.time()
         if self._lingers:
             return
         if self.call is None:
@@ -172,7 +172,7 @@ class Client(asyncio.Protocol):
         left = self.call.left if self.call is not None else 0
         self._end_call()
         self._answered += 1
-        self._moved_s = self._loop.time()
+        self._waits_since_s = self._loop.time()
         if left:
             self._linger()
         elif close or self._fast.draining:
@@ -182,10 +182,10 @@ class Client(asyncio.Protocol):
             if self._read:
                 self._loop.call_soon(self._next)
 
-    def abort(self) -> None:
-        """End the connection with a reset."""
+    def cut(self) -> None:
+        """End the connection before the answer is complete; what was written still goes out."""
         self._end_call()
-        self.transport.abort()
+        self.transport.close()
 
     def _end_call(self) -> None:
         if self.call is not None:
@@ -263,15 +263,16 @@ class Client(asyncio.Protocol):
         """Give up on a client that sends no request, or takes no answer."""
         limits = self._fast.services.config.limits
         unsent = unsent_bytes(self.transport) if self.transport.get_write_buffer_size() else 0
-        if unsent and unsent != self._unsent:
-            self._moved_s = now_s
-        self._unsent = unsent
+        if unsent != self._unsent:
+            self._unsent, self._taken_s = unsent, now_s
         if unsent:
-            if now_s - self._moved_s > limits.client_body_idle_timeout_s:
+            if now_s - self._taken_s > limits.client_body_idle_timeout_s:
                 self.transport.abort()
         elif self.call is not None:
             self.call.look_at_clock(now_s)
-        elif now_s - self._moved_s > (limits.client_keep_alive_s if self._answered else limits.client_head_timeout_s):
+        elif now_s - self._waits_since_s > (
+            limits.client_keep_alive_s if self._answered else limits.client_head_timeout_s
+        ):
             self.transport.close()
 
     def close_if_idle(self) -> None:
@@ -279,11 +280,12 @@ class Client(asyncio.Protocol):
         if self.call is None and not self._held & _Held.LEAVING:
             self.transport.close()
 
-    def cut(self) -> None:
+    def stop(self) -> None:
         """End the call, if one is under way."""
         if self.call is not None:
             self.call.client_lost(Outcome.STOPPED)
-            self.abort()
+            self._end_call()
+            self.transport.abort()
 
     # --- reading -------------------------------------------------------------------------------------
 
@@ -300,4 +302,4 @@ class Client(asyncio.Protocol):
 
 def _may_become_usual(read: bytes, most_bytes: int) -> bool:
     """Whether it is worth waiting for the rest of a head."""
-    return len(read) <= most_bytes and read[:1].isupper()
+    return len(read) <= most_bytes and read[:1].isupper() and read.count(b"\n") == read.count(b"\r\n")

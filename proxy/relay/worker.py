@@ -112,7 +112,7 @@ async def _drain(slow: SlowPath, fast: FastPath, server: RelayServer, timeout_s:
     if running := len(slow.running) + fast.running:
         log.warning("cutting %d calls that did not finish in time", running)
         slow.cutting = True
-        fast.cut()
+        fast.stop()
     await server.shutdown(timeout=0.1)
 
 

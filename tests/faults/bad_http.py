@@ -81,7 +81,7 @@ def _http_of_chats() -> Iterator[Case]:
         {"status": "error", "http_status": 999, "error_type": "http_999"},
     )
     yield _chat("78b status 20", raw(head(20, [JSON, length(CHAT.answer)], "Odd"), CHAT.answer), (Ours(),), ours)
-    yield _chat("79 body longer than its length", raw(head_200 + CHAT.answer + b"surplus"), (Ours(),), ours)
+    yield _chat("79 body longer than its length", raw(head_200 + CHAT.answer + b"surplus"), (*well, Ours()), {}, None)
     yield _chat(
         "79b body shorter than its length",
         raw(head_200, cut),
@@ -150,8 +150,7 @@ def _http_of_chats() -> Iterator[Case]:
         early,
         same(error, JSON, length(error), status=413),
         {
-            **NOTHING_READ,
-            "model_requested": None,
+            **{name: value for name, value in NOTHING_READ.items() if name != "model_requested"},  # if so much had come
             "status": "error",
             "http_status": 413,
             "error_type": "invalid_request_error",

@@ -96,6 +96,8 @@ class RawClient:
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._buffer = b""
         self._ended: Ending | None = None
+        self._chunk_left = 0  #: bytes of the chunk that is being read
+        self._between = False  #: behind a chunk, whose line end was not read
 
     def __enter__(self) -> Self:
         return self
@@ -187,20 +189,33 @@ class RawClient:
         return piece
 
     def _chunk(self, answer: Answer) -> bytes:
+        """What is there of a chunk, as SDKs get it too."""
+        if not self._chunk_left:
+            size = self._next_chunk(answer)
+            if not size:
+                return b""
+            self._chunk_left = size
+        piece = self._some(self._chunk_left)
+        self._chunk_left -= len(piece)
+        self._between = not self._chunk_left
+        if not piece:
+            answer.ending = self._ended or "eof"
+        return piece
+
+    def _next_chunk(self, answer: Answer) -> int:
+        """Its size; 0 when there is none."""
+        if self._between and len(self._exactly(2)) < 2:
+            answer.ending = self._ended or "eof"
+            return 0
+        self._between = False
         line = self._until(b"\r\n")
         if line is None:
             answer.ending = self._ended or "eof"
-            return b""
+            return 0
         size = int(line.split(b";")[0], 16)
         if size == 0:
             self._trailers(answer)
-            return b""
-        data = self._exactly(size + 2)
-        if len(data) < size + 2:
-            answer.ending = self._ended or "eof"
-            answer.body += data[:size]
-            return b""
-        return data[:-2]
+        return size
 
     def _trailers(self, answer: Answer) -> None:
         while (line := self._until(b"\r\n")) is not None:

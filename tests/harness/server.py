@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from .eventually import eventually
-from .watched import ROOT, START_S, Watched, clean_environment
+from .watched import ENGINE, ROOT, START_S, Watched, clean_environment
 
 
 class LlmtapServer(Watched):
@@ -38,6 +38,7 @@ class LlmtapServer(Watched):
         wrap: Iterable[str] = (),
         data: Path | None = None,
         workers: int = 1,
+        engine: str = ENGINE,
     ) -> None:
         self.directory = directory
         self.data = data or directory / "data"
@@ -51,7 +52,7 @@ class LlmtapServer(Watched):
         if workers != 1:
             command += ["--workers", str(workers)]
         self._command = [*command, *flags]
-        self._env = {**clean_environment(), **(env or {}), **self.place}
+        self._env = {**clean_environment(), **_engine(engine), **(env or {}), **self.place}
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -171,3 +172,7 @@ class LlmtapServer(Watched):
     def status(self) -> dict[str, Any]:
         """``status --json``."""
         return json.loads(self.command("status", "--json").stdout)
+
+
+def _engine(name: str) -> dict[str, str]:
+    return {} if name == "aiohttp" else {"LLMTAP_RELAY_ENGINE": name}

@@ -15,6 +15,7 @@ from .client import Answer, RawClient, ask
 
 ROOT = Path(__file__).resolve().parents[2]
 START_S = 30.0
+ENGINE = os.environ.get("LLMTAP_TEST_ENGINE", "aiohttp")  #: of relays whose test names none
 
 
 class Watched:

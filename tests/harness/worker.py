@@ -19,14 +19,20 @@ from proxy.child import Assignment
 from proxy.config import load
 
 from .eventually import eventually
-from .watched import ROOT, START_S, Watched, clean_environment
+from .watched import ENGINE, ROOT, START_S, Watched, clean_environment
 
 
 class RelayWorker(Watched):
     """``python -m proxy.relay.worker`` on a free port. ``config``: TOML text."""
 
     def __init__(
-        self, directory: Path, upstream: str, *, config: str = "", env: Mapping[str, str] | None = None
+        self,
+        directory: Path,
+        upstream: str,
+        *,
+        config: str = "",
+        env: Mapping[str, str] | None = None,
+        engine: str = ENGINE,
     ) -> None:
         self.data = directory / "data"
         self.stderr = directory / "stderr.log"
@@ -34,7 +40,7 @@ class RelayWorker(Watched):
         settings.write_text(config)
         for needed in (self.data, self.data / "run", self.data / "journal"):
             needed.mkdir(mode=0o700, exist_ok=True)
-        self._config = load(settings, {}, {("relay", "upstream"): upstream})
+        self._config = load(settings, {}, {("relay", "upstream"): upstream, ("relay", "engine"): engine})
         self._env = {**clean_environment(), **(env or {})}
 
     def start(self) -> Self:
