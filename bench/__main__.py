@@ -112,7 +112,9 @@ def llmtap(upstream: int, engine: str) -> Iterator[tuple[Target, Target, Stack]]
         with Stack(settings, console=False) as stack:
             relay = Target(f"llmtap {engine}, all recorded", stack.relay.port, lambda: [_pid(data_dir, "relay-0")])
             both = Target(
-                f"llmtap {engine} + ingest", stack.relay.port, lambda: [_pid(data_dir, n) for n in ("relay-0", "ingest")]
+                f"llmtap {engine} + ingest",
+                stack.relay.port,
+                lambda: [_pid(data_dir, n) for n in ("relay-0", "ingest")],
             )
             yield relay, both, stack
 

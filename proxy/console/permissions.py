@@ -22,15 +22,17 @@ class Permission(enum.StrEnum):
     JUDGE = "judge"  #: feedback, reviews, notes, tags, saved views
     EXPORT = "export"  #: take many calls away at once
     RERUN = "rerun"  #: send a call again: it costs money
+    METRICS = "metrics"  #: counters of this machine, which know no projects
     SQL = "sql"  #: questions in SQL, which see all projects
     MANAGE = "manage"  #: people, tokens, what tags there are, flush
     AUDIT = "audit"  #: who looked at what
 
 
-_SEES = frozenset({Permission.ROWS, Permission.CONTENT})
+_FIGURES = frozenset({Permission.ROWS, Permission.METRICS})
+_SEES = _FIGURES | {Permission.CONTENT}
 
 ROLES: dict[str, frozenset[Permission]] = {
-    "metadata-viewer": frozenset({Permission.ROWS}),
+    "metadata-viewer": _FIGURES,
     "viewer": _SEES,
     "reviewer": _SEES | {Permission.JUDGE},
     "exporter": _SEES | {Permission.EXPORT},
@@ -39,7 +41,7 @@ ROLES: dict[str, frozenset[Permission]] = {
 }
 
 #: What makes sense for all projects at once only.
-WHOLE = frozenset({Permission.SQL, Permission.MANAGE, Permission.AUDIT})
+WHOLE = frozenset({Permission.METRICS, Permission.SQL, Permission.MANAGE, Permission.AUDIT})
 
 GRANTS_MAX = 100  #: of one person or token
 PROJECT_MAX = 200  #: characters of a project's name

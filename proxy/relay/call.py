@@ -34,7 +34,7 @@ from .upstream import Upstreams
 from .usage_injection import MOST_REQUEST_BYTES, Lines, UnaskedAnswer, asking, asking_headers, can_filter, may_ask
 
 #: Not forwarded: Host is the upstream's own, Expect is answered here, control headers are ours.
-CONSUMED = frozenset({b"host", b"expect"})
+_CONSUMED = frozenset({b"host", b"expect"})
 _CONTROL_PREFIX = b"x-llmtap-"
 _NO_LOG = b"x-llmtap-no-log"
 ASKING = frozenset({_NO_LOG, *OMITTING})
@@ -143,7 +143,7 @@ class RunningCall:
         if any(value.strip().lower() != "100-continue" for value in expect):
             raise RefusedRequest(417, "expect", "The only Expect understood is 100-continue.")
         assert self._to is not None
-        return _sendable(request.raw_headers, CONSUMED | private(names, gateways=self._to.route.consumes))
+        return _sendable(request.raw_headers, _CONSUMED | private(names, gateways=self._to.route.consumes))
 
     async def _send(self, headers: Lines) -> aiohttp.ClientResponse:
         assert self._to is not None
@@ -293,9 +293,9 @@ def _passed(data: bytes, unasked: UnaskedAnswer | None) -> Iterator[bytes]:
     return iter((data,)) if unasked is None else unasked.feed(data)
 
 
-def private(names: frozenset[bytes], *, gateways: bool) -> set[bytes]:
+def private(names: frozenset[bytes], *, gateways: bool) -> frozenset[bytes]:
     """Those that are for llmtap, and with ``gateways`` those that were made for others of its kind."""
-    return {name for name in names if name.startswith(_CONTROL_PREFIX) or (gateways and is_private(name))}
+    return frozenset([name for name in names if name.startswith(_CONTROL_PREFIX) or (gateways and is_private(name))])
 
 
 def _sendable(raw: Sequence[tuple[bytes, bytes]], consumed: frozenset[bytes]) -> Lines:

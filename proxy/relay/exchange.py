@@ -21,17 +21,30 @@ from ..journal.writer import Written
 from ..records import Outcome
 from ..tasks import spawn
 from .answers import CALL_ID_HEADER, error_parts, own_answer
-from .call import CONSUMED, STREAMED_TYPES, Services, private
+from .call import STREAMED_TYPES, Services, private
 from .capture import Capture
 from .chunks import Chunks
 from .exact import UploadStalledError
-from .heads import END, LAST_CHUNK, AnswerHead, Framing, Lines, RequestHead, answered, chunk, passed_on, sent_on
+from .heads import (
+    END,
+    LAST_CHUNK,
+    AnswerHead,
+    Framing,
+    Lines,
+    RequestHead,
+    answered,
+    chunk,
+    is_usual,
+    passed_on,
+    sent_on,
+)
 from .pool import Connection, Pool
 from .routes import Destination
 from .upload import stalled
 
 _STREAMED = frozenset(each.encode() for each in STREAMED_TYPES)
 _CALL_ID = CALL_ID_HEADER.encode()
+_SWITCHING = 101  #: nobody asked for it
 _LONG = 65_536  #: bytes that are not copied to be sent in one piece with a head
 
 
@@ -133,7 +146,7 @@ class Exchange:
         connection.call = self
         to = self._to
         target = (to.path if to.query is None else f"{to.path}?{to.query}").encode()
-        consumed = CONSUMED | private(self._head.names, gateways=to.route.consumes)
+        consumed = private(self._head.names, gateways=to.route.consumes)
         head, body = sent_on(self._head, target, to.route.authority.encode(), consumed), self._unsent
         self._unsent = b""
         if len(body) < _LONG:
@@ -171,7 +184,7 @@ class Exchange:
         while (end := self._heads.find(END)) >= 0:
             raw, self._heads = self._heads[: end + len(END)], self._heads[end + len(END) :]
             head = _well_formed(raw)
-            if head is None:
+            if head is None or head.status == _SWITCHING:
                 self.fail(self._services.upstreams.failed(aiohttp.ClientPayloadError(), self._to))
                 return b""
             if head.status >= 200:
@@ -380,8 +393,9 @@ class Exchange:
 
 def _well_formed(raw: bytes) -> AnswerHead | None:
     """A head as llhttp and we read it; None when one of us does not."""
-    try:
-        httptools.HttpResponseParser(None).feed_data(raw)
-    except httptools.HttpParserError:
-        return None
+    if not is_usual(raw):
+        try:
+            httptools.HttpResponseParser(None).feed_data(raw)
+        except httptools.HttpParserError:
+            return None
     return answered(raw)

@@ -13,7 +13,7 @@ from enum import Enum
 
 from msgspec import Struct
 
-from ..wire.headers import connection_names, end_to_end
+from ..wire.headers import HOP_BY_HOP, connection_names, end_to_end
 
 Lines = list[tuple[bytes, bytes]]
 
@@ -22,21 +22,32 @@ _LINE = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++:[\t ]*+(?:[!-~]++(?:[\t ]++[!-~]++)*+)?
 _USUAL = re.compile(rb"(GET|POST|PUT|PATCH|DELETE|OPTIONS) (/[!\"$-~]*+) HTTP/1\.1\r\n((?:" + _LINE + rb")++)\r\n")
 _LENGTH = re.compile(rb"[0-9]{1,15}", re.ASCII)
 #: What a request asks with these is the slow path's to answer.
+_NO_NAMES: frozenset[bytes] = frozenset()
 _UNUSUAL = frozenset({b"expect", b"trailer", b"transfer-encoding", b"upgrade"})
 _ANSWERED = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: ([^\r\n]*+))?\r\n")
+_USUAL_ANSWER = re.compile(rb"HTTP/1\.[01] [1-9][0-9]{2}(?: [ -~]*+)?\r\n(?:" + _LINE + rb")*+\r\n")
+#: Lines that end here, when Connection names no others.
+_HOPS = re.compile(rb"^(?:" + b"|".join(sorted(HOP_BY_HOP)) + rb"):[^\n]*+\n", re.IGNORECASE | re.MULTILINE)
+_ENDING = re.compile(rb"^(?:host|" + b"|".join(sorted(HOP_BY_HOP)) + rb"):[^\n]*+\n", re.IGNORECASE | re.MULTILINE)
+_OF_ONE_HOP = HOP_BY_HOP | {b"close"}  #: what Connection may name without more ado
 _CONTROL_CHARACTERS = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 class RequestHead(Struct, frozen=True):
     """A usual request's head."""
 
-    raw: bytes
     method: bytes
     target: bytes
-    lines: Lines  #: as sent, values without the space around them
+    block: bytes  #: the header lines as sent
+    lines: Lines  #: the same, values without the space around them
     names: frozenset[bytes]  #: lower case
     length: int  #: of the body
-    close: bool  #: the client wants no further answer on this connection
+    connection: frozenset[bytes]  #: what Connection names
+
+    @property
+    def close(self) -> bool:
+        """Whether the client wants no further answer on this connection."""
+        return b"close" in self.connection
 
 
 def usual(raw: bytes) -> RequestHead | None:
@@ -57,14 +68,17 @@ def usual(raw: bytes) -> RequestHead | None:
         if not _LENGTH.fullmatch(text):
             return None
         length = int(text)
-    close = b"connection" in names and b"close" in connection_names(lines)
-    return RequestHead(raw, found[1], found[2], lines, names, length, close)
+    connection = connection_names(lines) if b"connection" in names else _NO_NAMES
+    return RequestHead(found[1], found[2], found[3], lines, names, length, connection)
 
 
 def sent_on(head: RequestHead, target: bytes, authority: bytes, consumed: frozenset[bytes]) -> bytes:
     """The head for the upstream: end-to-end headers without ``consumed``, in their order, below a Host of its own."""
-    lines = end_to_end(head.lines, consumed)
-    return b"%b %b HTTP/1.1\r\nHost: %b\r\n%b\r\n" % (head.method, target, authority, _joined(lines))
+    if consumed.isdisjoint(head.names) and head.connection <= _OF_ONE_HOP:
+        block = _ENDING.sub(b"", head.block)
+    else:
+        block = _joined(end_to_end(head.lines, consumed | {b"host"}))
+    return b"%b %b HTTP/1.1\r\nHost: %b\r\n%b\r\n" % (head.method, target, authority, block)
 
 
 class Framing(Enum):
@@ -79,43 +93,57 @@ class Framing(Enum):
 class AnswerHead(Struct, frozen=True):
     """Status line and headers of an answer."""
 
-    raw: bytes
     minor: int  #: HTTP/1.minor
     status: int
     reason: bytes
+    block: bytes  #: the header lines as they came
     lines: Lines
+    connection: frozenset[bytes]  #: what Connection names
+    content_type: bytes  #: without parameters, in lower case
     framing: Framing
     length: int  #: with ``Framing.LENGTH``
     keep_alive: bool
 
-    @property
-    def content_type(self) -> bytes:
-        """Without parameters, in lower case."""
-        value = next((value for name, value in self.lines if name.lower() == b"content-type"), b"")
-        return value.partition(b";")[0].strip().lower()
+
+def is_usual(raw: bytes) -> bool:
+    """Whether an answer's head is so plain that no parser reads it otherwise; others are llhttp's to judge."""
+    return _USUAL_ANSWER.fullmatch(raw) is not None
 
 
 def answered(raw: bytes) -> AnswerHead | None:
-    """Read a head that a parser has found well-formed; None when it must not be passed on."""
+    """Read a head that is well-formed; None when it must not be passed on."""
     found = _ANSWERED.match(raw)
-    if found is None or _CONTROL_CHARACTERS.search(found[3] or b""):
+    if found is None or _CONTROL_CHARACTERS.search(raw.replace(b"\r\n", b"")):
         return None
-    lines = _split(raw[found.end() : -2])
-    if any(_CONTROL_CHARACTERS.search(value) for _, value in lines):
-        return None
+    block = raw[found.end() : -2]
+    lines = _split(block)
+    named: dict[bytes, list[bytes]] = {}
+    for name, value in lines:
+        named.setdefault(name.lower(), []).append(value)
     minor, status = int(found[1]), int(found[2])
-    framing, length = _framing(status, minor, lines)
+    framing, length = _framing(status, minor, named.get(b"transfer-encoding", []), named.get(b"content-length", []))
     if framing is None:
         return None
-    connection = connection_names(lines)
-    keep_alive = b"close" not in connection if minor else b"keep-alive" in connection
-    return AnswerHead(raw, minor, status, found[3] or b"", lines, framing, length, keep_alive)
+    connection = connection_names(lines) if b"connection" in named else _NO_NAMES
+    return AnswerHead(
+        minor=minor,
+        status=status,
+        reason=found[3] or b"",
+        block=block,
+        lines=lines,
+        connection=connection,
+        content_type=named.get(b"content-type", [b""])[0].partition(b";")[0].strip().lower(),
+        framing=framing,
+        length=length,
+        keep_alive=b"close" not in connection if minor else b"keep-alive" in connection,
+    )
 
 
 def passed_on(head: AnswerHead, added: Lines) -> bytes:
     """The head for the client: end-to-end headers as they came, in their order, then ``added``."""
-    version = b"HTTP/1.1 %d %b\r\n" % (head.status, head.reason)
-    return b"%b%b%b\r\n" % (version, _joined(end_to_end(head.lines)), _joined(added))
+    plain = head.connection <= _OF_ONE_HOP
+    block = _HOPS.sub(b"", head.block) if plain else _joined(end_to_end(head.lines))
+    return b"HTTP/1.1 %d %b\r\n%b%b\r\n" % (head.status, head.reason, block, _joined(added))
 
 
 def chunk(data: bytes) -> bytes:
@@ -126,11 +154,11 @@ def chunk(data: bytes) -> bytes:
 LAST_CHUNK = b"0\r\n\r\n"
 
 
-def _framing(status: int, minor: int, lines: Lines) -> tuple[Framing | None, int]:
+def _framing(status: int, minor: int, encodings: list[bytes], lengths: list[bytes]) -> tuple[Framing | None, int]:
     """RFC 9112 §6.3; None for what can be read in two ways."""
-    encodings = [value.lower() for name, value in lines if name.lower() == b"transfer-encoding"]
-    lengths = [value for name, value in lines if name.lower() == b"content-length"]
-    if len(lengths) > 1 or (encodings and (lengths or encodings != [b"chunked"] or not minor)):
+    if len(lengths) > 1 or (encodings and (lengths or len(encodings) > 1 or not minor)):
+        return None, 0
+    if encodings and encodings[0].lower() != b"chunked":
         return None, 0
     if lengths and not _LENGTH.fullmatch(lengths[0]):
         return None, 0

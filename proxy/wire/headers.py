@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
@@ -73,6 +73,8 @@ _USERINFO = re.compile(rb"(?i)((?::|%3a|" + _SLASH + rb")" + _SLASH + rb")((?:(?
 _LEADING_USERINFO = re.compile(rb"^()([^/?#]*)(@)")  #: CONNECT's ``user:key@host:443``
 _MOST_RECORDED_BYTES = 256 << 10  #: of the header lines of one message; beyond it they lose value, then name
 _LINE_BYTES = 8  #: what a line costs besides name and value
+_FINGERPRINT_BYTES = 64  #: and at most, when its value is one
+_MOST_REMEMBERED, _LONGEST_REMEMBERED = 4096, 256
 _CUT_NAME = "…".encode()
 _MOST_TARGET_CHARACTERS = 64 << 10  #: each at most four bytes
 
@@ -110,11 +112,29 @@ def end_to_end(headers: RawHeaders, drop: frozenset[bytes] = frozenset()) -> lis
     return [(name, value) for name, value in headers if name.lower() not in gone]
 
 
+class _Lines(dict[tuple[bytes, bytes], Header]):
+    """Header lines as they are recorded: clients and providers send the same ones with every call."""
+
+    def __init__(self, record: Callable[[bytes, bytes], Header]) -> None:
+        super().__init__()
+        self._record = record
+
+    def __missing__(self, line: tuple[bytes, bytes]) -> Header:
+        recorded = self._record(*line)
+        if len(line[0]) + len(line[1]) <= _LONGEST_REMEMBERED:
+            if len(self) >= _MOST_REMEMBERED:
+                self.clear()
+            self[line] = recorded
+        return recorded
+
+
 class Recorder:
     """Decides how header lines and targets are written down."""
 
     def __init__(self, fingerprints: Fingerprints, also_clear: Iterable[str] = ()) -> None:
         self._fingerprints = fingerprints
+        self._lines = _Lines(self._line)
+        self._targets = Remembered(self._target)
         self._clear = RECORDED | {name.strip().lower().encode() for name in also_clear}
 
     def headers(self, headers: RawHeaders) -> tuple[Header, ...]:
@@ -122,16 +142,26 @@ class Recorder:
 
         What a flood of lines holds beyond ``_MOST_RECORDED_BYTES`` is left out, values first.
         """
+        headers = list(headers)
+        longest = sum([len(name) + len(value) + _FINGERPRINT_BYTES for name, value in headers])
+        if longest <= _MOST_RECORDED_BYTES:
+            return tuple([self._lines[line] for line in headers])
+        return tuple(self._within_bounds(headers))
+
+    def _within_bounds(self, headers: RawHeaders) -> list[Header]:
         room = _MOST_RECORDED_BYTES
         recorded = []
         for name, value in headers:
             line = self._line(name, value, room)
             room -= len(line.name) + len(line.value) + _LINE_BYTES
             recorded.append(line)
-        return tuple(recorded)
+        return recorded
 
     def target(self, target: bytes) -> str:
         """A request target with user info, fragment and secret parameters as fingerprints; a very long one is cut."""
+        return self._targets[target]
+
+    def _target(self, target: bytes) -> str:
         target, hash_mark, fragment = target.partition(b"#")
         path, mark, query = target.partition(b"?")
         if b"=" in target or b"%" in target:
@@ -145,7 +175,7 @@ class Recorder:
         text = shown.decode("utf-8", "backslashreplace")
         return text if len(text) <= _MOST_TARGET_CHARACTERS else text[:_MOST_TARGET_CHARACTERS] + "…"
 
-    def _line(self, name: bytes, value: bytes, room: int) -> Header:
+    def _line(self, name: bytes, value: bytes, room: int = _MOST_RECORDED_BYTES) -> Header:
         lower = name.lower()
         if lower in URLS:
             value = self.target(value).encode()

@@ -8,6 +8,7 @@ from .facts import FactsApi
 from .feedback import FeedbackApi
 from .flush import FlushApi
 from .health import HealthApi
+from .metrics import MetricsApi
 from .notes import NotesApi
 from .query import QueryApi
 from .reports import ReportsApi
@@ -28,4 +29,5 @@ API = (
     FactsApi,
     FlushApi,
     HealthApi,
+    MetricsApi,
 )

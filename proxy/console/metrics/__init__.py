@@ -1,0 +1,1 @@
+"""What ``/metrics`` tells Prometheus: processes, the store, and calls as they come."""
