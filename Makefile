@@ -2,7 +2,7 @@
 # ARGS passes options on, e.g. make serve ARGS="--workers 2" or make test ARGS="-k config".
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-system test-hostile e2e lint format bench bench-queries bench-console soak screenshots config-example dialects-table fields-table api-table clean run-ready dev-ready
+.PHONY: help demo serve test test-system test-hostile e2e lint format bench bench-queries bench-console soak screenshots config-example dialects-table fields-table api-table metrics-table clean run-ready dev-ready
 
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
@@ -72,6 +72,9 @@ fields-table: dev-ready  ## write docs/fields.md anew from the table of fields
 
 api-table: dev-ready  ## write docs/api.md anew from the routes of the console
 	@$(BIN)/python -m scripts.api_table
+
+metrics-table: dev-ready  ## write docs/metrics.md anew from the tables of metrics
+	@$(BIN)/python -m scripts.metrics_table
 
 clean:  ## remove .venv, caches and build leftovers
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
