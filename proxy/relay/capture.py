@@ -78,6 +78,7 @@ class Capture:
         self._began = False
         self._generation = recording.journal.generation
         self._lost_parts = 0
+        self._flushed: Written = True
         self._status: int | None = None
         self._head: Head | None = None  #: of the answer, while it is not in the journal
         self._request = Body(Side.REQUEST, kept=not (begin.no_log or begin.omit_request))
@@ -146,9 +147,13 @@ class Capture:
         return self._stream_tail is not None and self._ends_stream(data)
 
     def flush(self) -> Written:
-        """Write what waits on both sides."""
+        """Write what waits on both sides; what is being written already is waited for too."""
         records = self._unwritten()
-        return self._append(records) if records and self._began else True
+        if records and self._began:
+            self._flushed = self._append(records)
+        elif isinstance(self._flushed, bool) or self._flushed.done():
+            self._flushed = True
+        return self._flushed
 
     async def end(self, outcome: Outcome, **details: object) -> bool:
         """Journal the end, before the client can see it; False when it could not be."""

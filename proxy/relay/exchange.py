@@ -9,8 +9,8 @@ upstream failed; whichever comes first counts.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
-from typing import Protocol
 
 import aiohttp
 import httptools
@@ -21,6 +21,7 @@ from ..journal.writer import Written
 from ..records import Outcome
 from ..tasks import spawn
 from .answers import CALL_ID_HEADER, error_parts, own_answer
+from .asker import Asker, Held
 from .call import STREAMED_TYPES, Services, private
 from .capture import Capture
 from .chunks import Chunks
@@ -38,33 +39,19 @@ from .heads import (
     passed_on,
     sent_on,
 )
+from .patience import unsent_bytes
 from .pool import Connection, Pool
 from .routes import Destination
 from .upload import stalled
 
+log = logging.getLogger(__name__)
 _STREAMED = frozenset(each.encode() for each in STREAMED_TYPES)
 _CALL_ID = CALL_ID_HEADER.encode()
 _SWITCHING = 101  #: nobody asked for it
+_INTERIM_BYTES = 1 << 18  #: of informational heads of one call
+_UNSENT_BYTES = 8 << 20  #: of a body that goes nowhere
+_UNSENT_S = 1.0
 _LONG = 65_536  #: bytes that are not copied to be sent in one piece with a head
-
-
-class Asker(Protocol):
-    """The client's side of a call."""
-
-    def write(self, data: bytes) -> None:
-        """Send bytes of the answer."""
-
-    def hold(self) -> None:
-        """Take no more bytes from the client until ``go_on``."""
-
-    def go_on(self) -> None:
-        """Take them again."""
-
-    def finished(self, *, close: bool) -> None:
-        """The answer is complete."""
-
-    def cut(self) -> None:
-        """End the connection before the answer is complete; what was written still goes out."""
 
 
 class Exchange:
@@ -85,6 +72,14 @@ class Exchange:
         self._loop = asyncio.get_running_loop()
         self._connection: Connection | None = None
         self._dialling: asyncio.Task[None] | None = None
+        self._queued: list[Callable[[], None]] | None = None  #: what came while the disk was waited for
+        self._refusal: LlmtapError | None = None  #: to be said once the request was read as far as it is worth it
+        self._last = head.close  #: no further answer on this connection
+        self._sent = False  #: the head of the request was
+        self._dirty = False  #: the upstream said more than was asked for
+        self._waiting_bytes = 0  #: of the request, that the upstream had not taken a second ago
+        self._interim_bytes = 0
+        self._refused_bytes = 0
         self._unsent = b""  #: of the request, until there is a connection
         self._answer: AnswerHead | None = None
         self._heads = b""  #: of answers, not complete yet
@@ -109,10 +104,20 @@ class Exchange:
         piece = data[: self.left]
         self._take(piece)
         if self._connection is None:
-            self._unsent += piece
+            self._keep(piece)
         else:
             self._connection.transport.write(piece)
         return data[len(piece) :]
+
+    def _keep(self, piece: bytes) -> None:
+        if self._refusal is not None:
+            self._refused_bytes += len(piece)
+            if not self.left or self._refused_bytes > _UNSENT_BYTES:
+                self._refuse()
+            return
+        self._unsent += piece
+        if len(self._unsent) > _LONG:
+            self._client.hold(Held.UNSENT)
 
     def _take(self, piece: bytes) -> None:
         if piece:
@@ -124,31 +129,36 @@ class Exchange:
         if connection is not None:
             self._send(connection)
         else:
-            self._client.hold()
             self._dialling = spawn(self._dial(), "dial")
 
     async def _dial(self) -> None:
+        upstreams = self._services.upstreams
         try:
-            transport = await self._services.upstreams.dial(self._to)
+            transport = await upstreams.dial(self._to)
         except LlmtapError as error:
-            self._dialling = None
             self.fail(error)
-            return
-        self._dialling = None
-        if self.over:
-            transport.abort()
-            return
-        self._client.go_on()
-        self._send(Connection(self._pool, self._to.route, transport))
+        except Exception as error:
+            log.exception("a connection could not be made")
+            self.fail(upstreams.failed(error, self._to))
+        else:
+            self.moved_s = self._loop.time()
+            if self.over:
+                transport.abort()
+            else:
+                self._send(Connection(self._pool, self._to.route, transport))
+        finally:
+            self._dialling = None
 
     def _send(self, connection: Connection) -> None:
         self._connection = connection
+        self._sent = True
         connection.call = self
         to = self._to
         target = (to.path if to.query is None else f"{to.path}?{to.query}").encode()
         consumed = private(self._head.names, gateways=to.route.consumes)
         head, body = sent_on(self._head, target, to.route.authority.encode(), consumed), self._unsent
         self._unsent = b""
+        self._client.go_on(Held.UNSENT)
         if len(body) < _LONG:
             connection.transport.write(head + body)
         else:
@@ -157,44 +167,51 @@ class Exchange:
 
     def upstream_full(self) -> None:
         """The upstream takes nothing more for now."""
-        self._client.hold()
+        self._client.hold(Held.UPSTREAM)
 
     def upstream_ready(self) -> None:
         """It does again."""
-        self.moved_s = self._loop.time()
-        self._client.go_on()
+        self._client.go_on(Held.UPSTREAM)
 
     # --- towards the client --------------------------------------------------------------------------
 
     def answer_data(self, data: bytes) -> None:
         """Bytes from the upstream."""
         self.moved_s = self._loop.time()
-        if self.over:
-            return
-        if self._answer is None:
+        if self._queued is not None:
+            self._queued.append(lambda: self.answer_data(data))
+        elif self.capture.ended:
+            self._dirty = True
+        elif self._answer is not None:
+            self._pass_on(data)
+        else:
             self._heads += data
-            data = self._read_heads()
-            if self._answer is None:
-                return
-        self._pass_on(data)
+            rest = self._read_heads()
+            if rest is not None:
+                self._pass_on(rest)
 
-    def _read_heads(self) -> bytes:
+    def _read_heads(self) -> bytes | None:
         """Informational heads are passed on as they came; what follows the final one is given back."""
-        most = self._services.config.limits.header_bytes
-        while (end := self._heads.find(END)) >= 0:
-            raw, self._heads = self._heads[: end + len(END)], self._heads[end + len(END) :]
-            head = _well_formed(raw)
-            if head is None or head.status == _SWITCHING:
-                self.fail(self._services.upstreams.failed(aiohttp.ClientPayloadError(), self._to))
-                return b""
+        limits, heads, start = self._services.config.limits, self._heads, 0
+        while (end := heads.find(END, start)) >= 0:
+            raw, start = heads[start : end + len(END)], end + len(END)
+            head = _well_formed(raw, limits.header_bytes, limits.header_count)
+            if head is None or head.status == _SWITCHING or self._interim_bytes > _INTERIM_BYTES:
+                self._fail_protocol()
+                return None
             if head.status >= 200:
+                self._heads = b""
                 self._begin_answer(head)
-                rest, self._heads = self._heads, b""
-                return rest
+                return heads[start:]
+            self._interim_bytes += len(raw)
             self._client.write(raw)
-        if len(self._heads) > most:
-            self.fail(self._services.upstreams.failed(aiohttp.ClientPayloadError(), self._to))
-        return b""
+        self._heads = heads[start:]
+        if len(self._heads) > max(limits.header_bytes, _INTERIM_BYTES):
+            self._fail_protocol()
+        return None
+
+    def _fail_protocol(self) -> None:
+        self.fail(self._services.upstreams.failed(aiohttp.ClientPayloadError(), self._to))
 
     def _begin_answer(self, head: AnswerHead) -> None:
         self._answer = head
@@ -211,7 +228,8 @@ class Exchange:
             self._chunks = Chunks()
         if head.framing in (Framing.CHUNKED, Framing.CLOSE):
             added.append((b"Transfer-Encoding", b"chunked"))
-        if self._head.close:
+        self._last |= self.left > 0 or self._client.leaves
+        if self._last:
             added.append((b"Connection", b"close"))
         self._answer_left = head.length
         self._out = passed_on(head, added)
@@ -240,7 +258,10 @@ class Exchange:
         try:
             raw, piece = self._chunks.feed(data)
         except ValueError:
-            self.fail(self._services.upstreams.cut(self._to))
+            if self._begun:
+                self.fail(self._services.upstreams.cut(self._to))
+            else:
+                self._fail_protocol()
             return
         self._pass_piece(raw, piece, whole=self._chunks.whole, dirty=len(raw) < len(data))
 
@@ -260,20 +281,29 @@ class Exchange:
         self._client.write(out)
 
     def _complete(self, raw: bytes, *, dirty: bool) -> None:
+        self._dirty |= dirty
         written = self.capture.end_now(Outcome.COMPLETE, response_complete=True, request_complete=not self.left)
-        self._when_safe(written, lambda: self._finish(raw, dirty=dirty))
+        self._when_safe(written, lambda: self._finish(raw))
 
-    def _finish(self, raw: bytes, *, dirty: bool) -> None:
-        assert self._answer is not None
+    def _finish(self, raw: bytes) -> None:
         self._write(raw)
-        usable = self._answer.keep_alive and self._answer.framing is not Framing.CLOSE and not (dirty or self.left)
-        self._let_go(usable=usable)
-        self._client.finished(close=self._head.close or self.left > 0)
+        self._let_go(usable=self._is_usable())
+        self._client.finished(close=self._last)
+
+    def _is_usable(self) -> bool:
+        """Whether the upstream waits for the next request, and for nothing else."""
+        assert self._answer is not None
+        ended = self._answer.keep_alive and self._answer.framing is not Framing.CLOSE
+        taken = self._connection is not None and not self._connection.transport.get_write_buffer_size()
+        return ended and taken and not (self._dirty or self.left)
 
     # --- other ends ----------------------------------------------------------------------------------
 
     def upstream_lost(self, error: Exception | None) -> None:
         """The connection to the upstream has ended."""
+        if self._queued is not None:
+            self._queued.append(lambda: self.upstream_lost(error))
+            return
         self._connection = None
         if self.over or self.capture.ended:
             return
@@ -307,7 +337,9 @@ class Exchange:
         """The upstream cannot be reached, or has failed: say so, or cut the answer that has begun."""
         if self.over:
             return
-        if self._begun:
+        if self.left and not self._sent and self._refusal is None:
+            self._read_then_refuse(error)
+        elif self._begun:
             _, _, code = error_parts(error)
             self.capture.end_now(Outcome.CUT, error_type=code, error_message=str(error), request_complete=not self.left)
             self._let_go(usable=False)
@@ -315,13 +347,24 @@ class Exchange:
         else:
             self._answer_ourselves(error)
 
+    def _read_then_refuse(self, error: LlmtapError) -> None:
+        """Nothing was sent on: read what the client sends all the same, within bounds, for the row to say it."""
+        self._refusal = error
+        self._unsent = b""
+        self._client.go_on(Held.UNSENT)
+        self._loop.call_later(_UNSENT_S, self._refuse)
+
+    def _refuse(self) -> None:
+        if self._refusal is not None and not self.over:
+            self._answer_ourselves(self._refusal)
+
     def _answer_ourselves(self, error: LlmtapError) -> None:
         answer = own_answer(error)
         body = answer.body
         assert isinstance(body, bytes)
         lines: Lines = [(name.encode(), value.encode()) for name, value in answer.headers.items()]
         lines += self._decoration()
-        close = self._head.close or self.left > 0
+        close = self._head.close or self.left > 0 or self._client.leaves
         if close:
             lines.append((b"Connection", b"close"))
         headers = self._services.recorder.headers(lines)
@@ -340,7 +383,7 @@ class Exchange:
 
     def _let_go(self, *, usable: bool) -> None:
         self.over = True
-        if self._dialling is not None:
+        if self._dialling is not None and self._dialling is not asyncio.current_task():
             self._dialling.cancel()
         connection, self._connection = self._connection, None
         if connection is None:
@@ -357,9 +400,11 @@ class Exchange:
     def look_at_clock(self, now_s: float) -> None:
         """Give up on a side that has been silent for too long. Asked once a second."""
         limits, upstreams, silent_s = self._services.config.limits, self._services.upstreams, now_s - self.moved_s
-        if self.over or self._dialling is not None:
+        if self.over or self._dialling is not None or self._queued is not None:
             return
-        sending = self._connection is not None and self._connection.transport.get_write_buffer_size() > 0
+        sending = self._still_to_send()
+        if sending != self._waiting_bytes:  # a slow upstream is not a silent one
+            self._waiting_bytes, self.moved_s, silent_s = sending, now_s, 0.0
         if sending and silent_s > limits.body_idle_timeout_s:
             self.fail(upstreams.failed(UploadStalledError(), self._to))
         elif self.left and self._answer is None:
@@ -370,29 +415,48 @@ class Exchange:
         elif self._answer is not None and silent_s > limits.body_idle_timeout_s:
             self.fail(upstreams.silent(self._to))
 
+    def _still_to_send(self) -> int:
+        connection = self._connection
+        if connection is None or not connection.transport.get_write_buffer_size():
+            return 0
+        return unsent_bytes(connection.transport)
+
     def _when_safe(self, written: Written, then: Callable[[], None]) -> None:
         """Go on at once; on a slow disk, when it has decided or was waited for long enough."""
         if isinstance(written, bool):
             then()
-        else:
-            spawn(self._wait(written, then), "slow disk")
+            return
+        self._queued = []
+        if self._connection is not None:
+            self._connection.transport.pause_reading()
+        self._client.hold(Held.DISK)
+        spawn(self._wait(written, then), "slow disk")
 
     async def _wait(self, written: Written, then: Callable[[], None]) -> None:
-        connection = self._connection
-        if connection is not None:
-            connection.transport.pause_reading()
-        self._client.hold()
         await self.capture.settled(written)
-        self._client.go_on()
+        queued, self._queued = self._queued or [], None
         if self.over:
             return
-        if connection is not None and not connection.transport.is_closing():
-            connection.transport.resume_reading()
-        then()
+        self._client.go_on(Held.DISK)
+        if not self._client.is_full:
+            self.client_ready()
+        self._replay([then, *queued])
+
+    def _replay(self, events: list[Callable[[], None]]) -> None:
+        """What happened meanwhile, in its order; one of them may begin the next wait."""
+        for at, event in enumerate(events):
+            if self._queued is not None:
+                self._queued += events[at:]
+                return
+            event()
 
 
-def _well_formed(raw: bytes) -> AnswerHead | None:
+def _well_formed(raw: bytes, most_line_bytes: int, most_lines: int) -> AnswerHead | None:
     """A head as llhttp and we read it; None when one of us does not."""
+    if raw.count(b"\n") > most_lines + 2 or (
+        len(raw) > most_line_bytes and max(map(len, raw.split(b"\r\n"))) > most_line_bytes
+    ):
+        return None
     if not is_usual(raw):
         try:
             httptools.HttpResponseParser(None).feed_data(raw)

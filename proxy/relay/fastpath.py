@@ -8,12 +8,13 @@ byte that was read. A connection that has been handed over stays there.
 from __future__ import annotations
 
 import asyncio
-from enum import Flag, auto
+import logging
 from typing import cast
 
 from ..errors import RefusedRequest
 from ..records import Outcome
 from .answers import RelayServer
+from .asker import Held
 from .call import ASKING, Services
 from .capture import Capture
 from .exchange import Exchange
@@ -23,7 +24,9 @@ from .pool import Pool
 from .routes import Destination, Route
 from .slowpath import SlowPath
 
-_AHEAD_BYTES = 262_144  #: of requests that come before their turn
+log = logging.getLogger(__name__)
+_AHEAD_BYTES = 65_536  #: of requests that come before their turn
+_ANY = ~Held.NOT
 _LINGER_S = 2.0  #: an answer given before the body was read would be lost in a reset without it
 
 
@@ -66,7 +69,10 @@ class FastPath:
         """Once a second: give up on what has been silent for too long."""
         self.pool.expire(now_s)
         for client in list(self.clients):
-            client.look_at_clock(now_s)
+            try:
+                client.look_at_clock(now_s)
+            except Exception:
+                log.exception("a connection could not be looked after")
 
     def close_idle(self) -> None:
         """Close the connections that wait for a request."""
@@ -85,15 +91,6 @@ class FastPath:
         return known
 
 
-class _Held(Flag):
-    """Why nothing is read from a client."""
-
-    NOT = 0
-    CALL = auto()  #: its call cannot take more
-    AHEAD = auto()  #: it has sent enough ahead of its turn
-    LEAVING = auto()  #: it is being handed over
-
-
 class Client(asyncio.Protocol):
     """One connection of a client. Its call, if there is one, is written to as ``Asker``."""
 
@@ -102,12 +99,13 @@ class Client(asyncio.Protocol):
         self._fast = fast
         self._loop = asyncio.get_running_loop()
         self._read = b""  #: and not used yet
-        self._held = _Held.NOT
+        self._held = Held.NOT
         self._answered = 0
         self._waits_since_s = self._loop.time()  #: for a request
         self._taken_s = 0.0  #: when it last took bytes of what waited for it
         self._unsent = 0  #: bytes of answers that the client had not taken a second ago
         self._lingers = False
+        self.is_full = False  #: of answers that the client does not take
 
     # --- the event loop's side -----------------------------------------------------------------------
 
@@ -122,16 +120,11 @@ class Client(asyncio.Protocol):
         """Bytes from the client."""
         if self._lingers:
             return
-        if self.call is None:
-            self._read = self._read + data if self._read else data
-            self._next()
-            return
-        if self.call.left:
+        if self.call is not None and self.call.left:
             data = self.call.request_data(data)
         if data:
-            self._read += data
-            if len(self._read) > _AHEAD_BYTES:
-                self._hold(_Held.AHEAD)
+            self._read = self._read + data if self._read else data
+            self._next()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         """The client has left, or was told to."""
@@ -143,15 +136,19 @@ class Client(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """The client takes nothing more for now."""
+        self.is_full = True
         if self.call is not None:
             self.call.client_full()
 
     def resume_writing(self) -> None:
         """It does again."""
-        if self._held & _Held.LEAVING:
+        self.is_full = False
+        if self._held & Held.LEAVING:
             self._hand_over()
         elif self.call is not None:
             self.call.client_ready()
+        else:
+            self._next()
 
     # --- what its call asks of it --------------------------------------------------------------------
 
@@ -159,13 +156,22 @@ class Client(asyncio.Protocol):
         """Send bytes of the answer."""
         self.transport.write(data)
 
-    def hold(self) -> None:
+    def hold(self, why: Held) -> None:
         """Take no more bytes from the client."""
-        self._hold(_Held.CALL)
+        if not self._held and not self.transport.is_closing():
+            self.transport.pause_reading()
+        self._held |= why
 
-    def go_on(self) -> None:
-        """Take them again."""
-        self._release(_Held.CALL)
+    def go_on(self, why: Held) -> None:
+        """Take them again, unless there is another reason not to."""
+        before, self._held = self._held, self._held & ~why
+        if before and not self._held and not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    @property
+    def leaves(self) -> bool:
+        """Whether the connection ends with this answer, because llmtap does."""
+        return self._fast.draining
 
     def finished(self, *, close: bool) -> None:
         """The answer is complete."""
@@ -178,9 +184,7 @@ class Client(asyncio.Protocol):
         elif close or self._fast.draining:
             self.transport.close()
         else:
-            self._release(_Held.CALL | _Held.AHEAD)
-            if self._read:
-                self._loop.call_soon(self._next)
+            self._loop.call_soon(self._next)
 
     def cut(self) -> None:
         """End the connection before the answer is complete; what was written still goes out."""
@@ -195,14 +199,21 @@ class Client(asyncio.Protocol):
     def _linger(self) -> None:
         """Let the client read the answer to a request that it has not sent to its end."""
         self._lingers = True
-        self._release(_Held.CALL | _Held.AHEAD)
+        self._read = b""
+        self.go_on(_ANY)
         self._loop.call_later(_LINGER_S, self.transport.close)
 
     # --- requests ------------------------------------------------------------------------------------
 
     def _next(self) -> None:
         """Begin the next call, if its head is there."""
-        if self.call is not None or self._lingers or self.transport.is_closing():
+        busy = self.call is not None or self.is_full
+        if len(self._read) > _AHEAD_BYTES and busy:
+            self.hold(Held.AHEAD)
+        if busy or self._lingers or self._held & Held.LEAVING or self.transport.is_closing():
+            return
+        self.go_on(Held.AHEAD)
+        if not self._read:
             return
         end = self._read.find(END)
         if end < 0:
@@ -239,7 +250,7 @@ class Client(asyncio.Protocol):
 
     def _leave(self) -> None:
         """Hand over, once all answers are on their way."""
-        self._hold(_Held.LEAVING)
+        self.hold(Held.LEAVING)
         if self.transport.get_write_buffer_size():
             self.transport.set_write_buffer_limits(high=0)  # ``resume_writing`` is called when it is empty
         else:
@@ -277,7 +288,7 @@ class Client(asyncio.Protocol):
 
     def close_if_idle(self) -> None:
         """Close the connection unless a call is under way."""
-        if self.call is None and not self._held & _Held.LEAVING:
+        if self.call is None and not self._held & Held.LEAVING:
             self.transport.close()
 
     def stop(self) -> None:
@@ -286,18 +297,6 @@ class Client(asyncio.Protocol):
             self.call.client_lost(Outcome.STOPPED)
             self._end_call()
             self.transport.abort()
-
-    # --- reading -------------------------------------------------------------------------------------
-
-    def _hold(self, why: _Held) -> None:
-        if not self._held and not self.transport.is_closing():
-            self.transport.pause_reading()
-        self._held |= why
-
-    def _release(self, why: _Held) -> None:
-        before, self._held = self._held, self._held & ~why
-        if before and not self._held and not self.transport.is_closing():
-            self.transport.resume_reading()
 
 
 def _may_become_usual(read: bytes, most_bytes: int) -> bool:

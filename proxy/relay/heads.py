@@ -69,12 +69,14 @@ def usual(raw: bytes) -> RequestHead | None:
             return None
         length = int(text)
     connection = connection_names(lines) if b"connection" in names else _NO_NAMES
+    if not connection <= _OF_ONE_HOP:
+        return None  # what it names could be what frames the body
     return RequestHead(found[1], found[2], found[3], lines, names, length, connection)
 
 
 def sent_on(head: RequestHead, target: bytes, authority: bytes, consumed: frozenset[bytes]) -> bytes:
     """The head for the upstream: end-to-end headers without ``consumed``, in their order, below a Host of its own."""
-    if consumed.isdisjoint(head.names) and head.connection <= _OF_ONE_HOP:
+    if consumed.isdisjoint(head.names):
         block = _ENDING.sub(b"", head.block)
     else:
         block = _joined(end_to_end(head.lines, consumed | {b"host"}))
@@ -141,8 +143,11 @@ def answered(raw: bytes) -> AnswerHead | None:
 
 def passed_on(head: AnswerHead, added: Lines) -> bytes:
     """The head for the client: end-to-end headers as they came, in their order, then ``added``."""
-    plain = head.connection <= _OF_ONE_HOP
-    block = _HOPS.sub(b"", head.block) if plain else _joined(end_to_end(head.lines))
+    if head.connection <= _OF_ONE_HOP:
+        block = _HOPS.sub(b"", head.block)
+    else:
+        gone = HOP_BY_HOP | head.connection - {b"content-length"}  # it says where the body ends, whoever names it
+        block = _joined([line for line in head.lines if line[0].lower() not in gone])
     return b"HTTP/1.1 %d %b\r\n%b%b\r\n" % (head.status, head.reason, block, _joined(added))
 
 
@@ -159,6 +164,8 @@ def _framing(status: int, minor: int, encodings: list[bytes], lengths: list[byte
     if len(lengths) > 1 or (encodings and (lengths or len(encodings) > 1 or not minor)):
         return None, 0
     if encodings and encodings[0].lower() != b"chunked":
+        return None, 0
+    if status < 200 and (encodings or lengths):
         return None, 0
     if lengths and not _LENGTH.fullmatch(lengths[0]):
         return None, 0
