@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 
-from aiohttp import hdrs, web
+from aiohttp import ClientPayloadError, hdrs, web
 from aiohttp.http import HttpVersion10, HttpVersion11, StreamWriter
-from aiohttp.web_protocol import RequestHandler
+from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
 from ..errors import LlmtapError, RefusedRequest, UpstreamError
 from .patience import Patience
@@ -141,6 +141,19 @@ class RelayProtocol(RequestHandler):
             self.head_deadline.cancel()
             self.head_deadline = None
         super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """aiohttp tells nobody who reads a body that its framing turned out bad: the reader would wait for ever."""
+        super().data_received(data)
+        if not self._messages or not isinstance(self._messages[-1][0], _ErrInfo):
+            return
+        begun = [payload for _, payload in list(self._messages)[:-1]]
+        if self._current_request is not None:
+            begun.insert(0, self._current_request.content)
+        for payload in begun:
+            if not payload.is_eof() and payload.exception() is None:
+                payload.set_exception(ClientPayloadError("bad framing"))
+                self._lingering_time = 0  # there is no rest to be read
 
     def handle_error(
         self,

@@ -10,6 +10,7 @@ from typing import Any
 
 import aiohttp
 from aiohttp.abc import AbstractStreamWriter
+from aiohttp.client_proto import ResponseHandler
 from aiohttp.client_reqrep import ClientRequest
 from aiohttp.connector import Connection
 from multidict import CIMultiDict
@@ -86,3 +87,21 @@ def exact_headers(headers: Sequence[tuple[str, str]]) -> tuple[aiohttp.ClientMid
         return await handler(request)
 
     return (middleware,)
+
+
+class ExactResponseHandler(ResponseHandler):
+    """aiohttp tells nobody who reads a body that its framing turned out bad: the reader would wait for ever."""
+
+    def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
+        """What broke the connection's parser ends the body too."""
+        payload = self._payload
+        super().set_exception(exc, *cause)
+        if payload is not None and not payload.is_eof() and payload.exception() is None:
+            payload.set_exception(aiohttp.ClientPayloadError("bad framing"))
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """A body that ends with the connection has not ended well when that broke; aiohttp does not look."""
+        payload = self._payload
+        if exc is not None and payload is not None and not payload.is_eof() and payload.exception() is None:
+            payload.set_exception(aiohttp.ClientPayloadError("connection broke"))
+        super().connection_lost(exc)

@@ -207,16 +207,14 @@ class Client(asyncio.Protocol):
 
     def _next(self) -> None:
         """Begin the next call, if its head is there."""
-        busy = self.call is not None or self.is_full
-        if len(self._read) > _AHEAD_BYTES and busy:
-            self.hold(Held.AHEAD)
-        if busy or self._lingers or self._held & Held.LEAVING or self.transport.is_closing():
+        if self.call is not None or self.is_full or self._lingers or self._held & Held.LEAVING:
+            self._bound_read_ahead()
             return
-        self.go_on(Held.AHEAD)
-        if not self._read:
+        if not self._read or self.transport.is_closing():
             return
         end = self._read.find(END)
         if end < 0:
+            self.go_on(Held.AHEAD)
             if not _may_become_usual(self._read, self._fast.services.config.limits.header_bytes):
                 self._leave()
             return
@@ -227,7 +225,14 @@ class Client(asyncio.Protocol):
             return
         rest = self._read[end + len(END) :]
         body, self._read = rest[: head.length], rest[head.length :]
+        self._bound_read_ahead()
         self._begin(head, to, body)
+
+    def _bound_read_ahead(self) -> None:
+        if len(self._read) > _AHEAD_BYTES:
+            self.hold(Held.AHEAD)
+        else:
+            self.go_on(Held.AHEAD)
 
     def _usual(self, raw: bytes) -> RequestHead | None:
         limits = self._fast.services.config.limits

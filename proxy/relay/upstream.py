@@ -13,6 +13,7 @@ import os
 import socket
 import ssl
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from typing import Any
 from urllib.request import getproxies, proxy_bypass
 
@@ -26,7 +27,7 @@ from ..config import Limits
 from ..config import Relay as Settings
 from ..errors import LlmtapError, RefusedRequest, UpstreamCut, UpstreamTimeout, UpstreamUnreachable
 from .causes import cause_of, reason_of
-from .exact import exact_headers, exact_request, never_repeat
+from .exact import ExactResponseHandler, exact_headers, exact_request, never_repeat
 from .routes import Destination
 
 _AUTO_HEADERS = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
@@ -61,6 +62,7 @@ class GuardedConnector(aiohttp.TCPConnector):
     def __init__(self, own: OwnAddresses, **options: Any) -> None:
         super().__init__(socket_factory=self._socket, **options)
         self._own = own
+        self._factory: partial[Any] = partial(ExactResponseHandler, loop=self._loop)
 
     async def connect(self, *args: Any, **kwargs: Any) -> Connection:
         """As aiohttp's. Raises OSError (ELOOP)."""

@@ -111,6 +111,7 @@ class Reading:
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
     body: bytes = b""
     utf8: bool = True  #: its head
+    surplus: bool = False  #: bytes follow that belong to no answer
 
     @property
     def has_head(self) -> bool:
@@ -127,8 +128,11 @@ def answer_in(data: bytes, method: str, *, reset: bool = False) -> Reading:
             raw = source.rest[:at]
             run(_drop(source, at))
             reading = _head(raw)
+        if not reading.has_head and re.search(rb"\r[^\n]|(?<!\r)\n", source.rest):
+            raise ViolationError("bare CR or LF")
         if reading.has_head:
             _body(reading, source, method, reset=reset)
+            reading.surplus = bool(source.rest)
     except ViolationError:
         reading.state = State.BAD
     return reading
@@ -179,7 +183,8 @@ def _body(reading: Reading, source: Bytes, method: str, *, reset: bool) -> None:
     if method == "HEAD" or reading.status in (204, 304):
         reading.state = State.WHOLE
     elif coding is None and length is None:
-        reading.body, reading.state = source.rest, State.CUT if reset else State.WHOLE
+        reading.body, source.rest = source.rest, b""
+        reading.state = State.CUT if reset else State.WHOLE
     else:
         seen.framing = "chunked" if coding is not None else "length"
         try:
