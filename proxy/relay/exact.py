@@ -97,7 +97,8 @@ class ExactResponseHandler(ResponseHandler):
         payload = self._payload
         super().set_exception(exc, *cause)
         if payload is not None and not payload.is_eof() and payload.exception() is None:
-            payload.set_exception(aiohttp.ClientPayloadError("bad framing"))
+            told = isinstance(exc, aiohttp.ClientError | OSError)
+            payload.set_exception(exc if told else aiohttp.ClientPayloadError("bad framing"))
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """A body that ends with the connection has not ended well when that broke; aiohttp does not look."""

@@ -150,7 +150,8 @@ def _http_of_chats() -> Iterator[Case]:
         early,
         same(error, JSON, length(error), status=413),
         {
-            **{name: value for name, value in NOTHING_READ.items() if name != "model_requested"},  # if so much had come
+            **NOTHING_READ,
+            "model_requested": ...,  # as far as it had come
             "status": "error",
             "http_status": 413,
             "error_type": "invalid_request_error",

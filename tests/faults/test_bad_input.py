@@ -188,7 +188,7 @@ def differences(case: Case, answer: Answer, row: dict[str, Any]) -> dict[str, An
     calls = [(tool["id"], tool["name"], tool["arguments"]) for tool in row.get("tool_calls") or ()]
     row = row | {"tool_calls": calls}
     wanted = ROWS[type(outcome)](answer) | case.row
-    wrong = {name: (row[name], value) for name, value in wanted.items() if row[name] != value}
+    wrong = {name: (row[name], value) for name, value in wanted.items() if value not in (..., row[name])}
     if case.notes is not None and not begin_with(row["notes"], case.notes):
         wrong["notes"] = (row["notes"], case.notes)
     return wrong
