@@ -26,6 +26,13 @@ SLOW = {"/api/query": 4}  #: a process for each
 
 
 @pytest.fixture
+def schemathesis() -> Any:
+    """The tester, loaded while no other thread compiles anything: pytest rewrites it, which CPython 3.11 takes ill."""
+    import_module("schemathesis.specs.openapi.schemas")
+    return import_module("schemathesis")
+
+
+@pytest.fixture
 async def console(tmp_path: Path) -> AsyncIterator[Console]:
     async with Console(tmp_path / "data") as made:
         await made.record(*(exchanged(new_call(user=f"u{number}", tags=("x",))) for number in range(5)))
@@ -93,12 +100,8 @@ async def test_the_document_is_served_and_a_page_lists_the_same_routes(console: 
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.timeout(300)
-async def test_whatever_is_asked_is_answered_as_the_document_says(console: Console) -> None:
-    # Before there is another thread: CPython 3.11 cannot compile in one while another changes the limit of the stack.
-    import_module("schemathesis.specs.openapi.schemas")
-
+async def test_whatever_is_asked_is_answered_as_the_document_says(schemathesis: Any, console: Console) -> None:
     def ask_anything() -> list[str]:
-        import schemathesis
         from schemathesis import GenerationMode
         from schemathesis.specs.openapi.checks import positive_data_acceptance
 
