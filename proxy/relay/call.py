@@ -8,7 +8,6 @@ capture is told of them just before they move. Deviations from promise 1 that ai
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -27,6 +26,7 @@ from ..wire.identity import OMITTING, is_private
 from .answers import CALL_ID_HEADER, AnswerCutError, RelayedAnswer, error_parts, own_answer
 from .beginning import Beginnings
 from .capture import Capture
+from .heads import CONTROL_CHARACTERS
 from .recording import Recording
 from .routes import Destination, Routes
 from .upload import Allowance, Upload
@@ -39,7 +39,6 @@ _CONTROL_PREFIX = b"x-llmtap-"
 _NO_LOG = b"x-llmtap-no-log"
 ASKING = frozenset({_NO_LOG, *OMITTING})
 _FALSE = frozenset({b"", b"0", b"false", b"no", b"off"})
-_CONTROL_CHARACTERS = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 STREAMED_TYPES = ("text/event-stream", "application/x-ndjson")
 
 
@@ -320,7 +319,7 @@ def _answer_headers(reason: str, raw: Sequence[tuple[bytes, bytes]]) -> list[tup
             "header_bytes",
             "The head of the answer holds bytes that are not UTF-8, which this relay cannot pass on exactly.",
         ) from None
-    if any(_CONTROL_CHARACTERS.search(value) for value in (phrase, *(value for _, value in raw))):
+    if any(CONTROL_CHARACTERS.search(value) for value in (phrase, *(value for _, value in raw))):
         raise UpstreamUnreachable("upstream_protocol", "The upstream's answer holds control characters in its head.")
     return headers
 

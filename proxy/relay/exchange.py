@@ -42,15 +42,13 @@ from .heads import (
 from .patience import unsent_bytes
 from .pool import Connection, Pool
 from .routes import Destination
-from .upload import stalled
+from .upload import UNSENT_BYTES, UNSENT_S, stalled
 
 log = logging.getLogger(__name__)
 _STREAMED = frozenset(each.encode() for each in STREAMED_TYPES)
 _CALL_ID = CALL_ID_HEADER.encode()
 _SWITCHING = 101  #: nobody asked for it
 _INTERIM_BYTES = 1 << 18  #: of informational heads of one call
-_UNSENT_BYTES = 8 << 20  #: of a body that goes nowhere
-_UNSENT_S = 1.0
 _LONG = 65_536  #: bytes that are not copied to be sent in one piece with a head
 
 
@@ -112,7 +110,7 @@ class Exchange:
     def _keep(self, piece: bytes) -> None:
         if self._refusal is not None:
             self._refused_bytes += len(piece)
-            if not self.left or self._refused_bytes > _UNSENT_BYTES:
+            if not self.left or self._refused_bytes > UNSENT_BYTES:
                 self._refuse()
             return
         self._unsent += piece
@@ -352,7 +350,7 @@ class Exchange:
         self._refusal = error
         self._unsent = b""
         self._client.go_on(Held.UNSENT)
-        self._loop.call_later(_UNSENT_S, self._refuse)
+        self._loop.call_later(UNSENT_S, self._refuse)
 
     def _refuse(self) -> None:
         if self._refusal is not None and not self.over:

@@ -30,7 +30,7 @@ _USUAL_ANSWER = re.compile(rb"HTTP/1\.[01] [1-9][0-9]{2}(?: [ -~]*+)?\r\n(?:" + 
 _HOPS = re.compile(rb"^(?:" + b"|".join(sorted(HOP_BY_HOP)) + rb"):[^\n]*+\n", re.IGNORECASE | re.MULTILINE)
 _ENDING = re.compile(rb"^(?:host|" + b"|".join(sorted(HOP_BY_HOP)) + rb"):[^\n]*+\n", re.IGNORECASE | re.MULTILINE)
 _OF_ONE_HOP = HOP_BY_HOP | {b"close"}  #: what Connection may name without more ado
-_CONTROL_CHARACTERS = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+CONTROL_CHARACTERS = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 class RequestHead(Struct, frozen=True):
@@ -115,7 +115,7 @@ def is_usual(raw: bytes) -> bool:
 def answered(raw: bytes) -> AnswerHead | None:
     """Read a head that is well-formed; None when it must not be passed on."""
     found = _ANSWERED.match(raw)
-    if found is None or _CONTROL_CHARACTERS.search(raw.replace(b"\r\n", b"")):
+    if found is None or CONTROL_CHARACTERS.search(raw.replace(b"\r\n", b"")):
         return None
     block = raw[found.end() : -2]
     lines = _split(block)

@@ -16,8 +16,8 @@ from aiohttp import web
 from ..errors import RefusedRequest
 from .capture import Capture
 
-_UNSENT_BYTES = 8 << 20  #: of a body that goes nowhere
-_UNSENT_S = 1.0
+UNSENT_BYTES = 8 << 20  #: of a body that goes nowhere
+UNSENT_S = 1.0
 MOST_HELD_BYTES = 32 << 20  #: by all calls of a worker together
 
 
@@ -87,9 +87,9 @@ class Upload:
         """Nothing was sent on: read what the client sends all the same, within bounds, for the row to say it."""
         if self._began:
             return
-        left = _UNSENT_BYTES
+        left = UNSENT_BYTES
         with contextlib.suppress(TimeoutError, aiohttp.ClientError):
-            async with asyncio.timeout(_UNSENT_S):
+            async with asyncio.timeout(UNSENT_S):
                 while left > 0 and (data := await self._content.readany()):
                     self._capture.request_data(data)
                     left -= len(data)

@@ -15,7 +15,7 @@ import pytest
 
 from tests.fakes.scripts import Await, Reset, Script, Send, chunk, head
 from tests.fakes.upstream import FakeUpstream
-from tests.harness.client import request
+from tests.harness.client import Answer, RawClient, request
 from tests.harness.eventually import eventually
 from tests.harness.worker import RelayWorker
 
@@ -63,6 +63,17 @@ def differences(seed: int, sides: tuple[Side, Side]) -> list[str]:
     return [each.kind + ", pipelined" * each.pipelined, *found] if found else []
 
 
+def read_on(client: RawClient, side: Side) -> Answer:
+    """An answer whose rest the upstream sends when the first of it has come."""
+    client.send(request("GET", "/t"))
+    got = client.head()
+    client.body_piece(got)
+    side.upstream.open("go on")
+    while client.body_piece(got):
+        pass
+    return got
+
+
 @pytest.mark.parametrize("engine", [0, 1], ids=["slow", "fast"])
 @pytest.mark.parametrize("bad", [b"zz\r\nabc\r\n", b"3\r\nabcd\r\n", b"-1\r\n"])
 def test_an_answer_whose_framing_turns_bad_is_cut(bad: bytes, engine: int, sides: tuple[Side, Side]) -> None:
@@ -72,12 +83,7 @@ def test_an_answer_whose_framing_turns_bad_is_cut(bad: bytes, engine: int, sides
     begun = head(200, [("Transfer-Encoding", "chunked")]) + chunk(b"hello")
     side.upstream.script("/t", Script((Send(begun), Await("go on"), Send(bad)), keep=False))
     with side.relay.connect(timeout_s=10) as client:
-        client.send(request("GET", "/t"))
-        got = client.head()
-        client.body_piece(got)
-        side.upstream.open("go on")
-        while client.body_piece(got):
-            pass
+        got = read_on(client, side)
     assert (got.body[:5], got.whole) == (b"hello", False)
 
 
@@ -102,12 +108,7 @@ def test_an_answer_that_ends_with_a_broken_connection_is_cut(engine: int, sides:
     steps = (Send(head(200, [("Connection", "close")]) + b"hello"), Await("go on"), Reset())
     side.upstream.script("/t", Script(steps, keep=False))
     with side.relay.connect(timeout_s=10) as client:
-        client.send(request("GET", "/t"))
-        got = client.head()
-        client.body_piece(got)
-        side.upstream.open("go on")
-        while client.body_piece(got):
-            pass
+        got = read_on(client, side)
     assert (got.body, got.whole) == (b"hello", False)
 
 
