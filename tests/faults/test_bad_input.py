@@ -53,9 +53,14 @@ class Played(Struct, frozen=True):
     exchange: Exchange | None
 
 
+#: Upstreams here close in the moment in which the next call comes. What becomes of a call on such a connection is
+#: told by tests/relay; these calls are each on their own.
+FRESH = {"LLMTAP_LIMITS_UPSTREAM_KEEP_ALIVE_S": "0.000001"}
+
+
 @pytest.fixture(scope="module")
 def server(shared_upstream: FakeUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LlmtapServer]:
-    with LlmtapServer(tmp_path_factory.mktemp("llmtap"), shared_upstream.url, config=CONFIG) as server:
+    with LlmtapServer(tmp_path_factory.mktemp("llmtap"), shared_upstream.url, config=CONFIG, env=FRESH) as server:
         yield server
 
 
